@@ -1,0 +1,417 @@
+//! Content, decoded: so many octets, or chunks (RFC 9112 §6, §7).
+//!
+//! [`Content`] is the sans-I/O half of a request's body: it is shown what arrived and says how much of it belongs to the
+//! content, how much it means, and where the message ends. It never looks past that end.
+
+use crate::receive::framing::Framing;
+use crate::syntax::decimal;
+use crate::syntax::error::RequestError;
+use crate::syntax::limits::Limits;
+use crate::syntax::octets::{self, QUOTED, TOKEN, VALUE};
+
+/// Where in a content the next octet stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum State {
+    /// Behind its end.
+    Done,
+    /// In octets that are counted by `Content-Length`.
+    Counted,
+    /// In the octets of a chunk.
+    Chunk,
+    /// Before the CR, or the LF, after a chunk.
+    ChunkEnd,
+    ChunkLineFeed,
+    /// Before the first digit of a chunk-size, or behind it.
+    Size,
+    SizeDigits,
+    /// In a chunk extension: `BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ]`.
+    BeforeSemicolon,
+    BeforeName,
+    Name,
+    AfterName,
+    BeforeValue,
+    Value,
+    Quoted,
+    QuotedPair,
+    AfterQuoted,
+    /// Before the LF after a chunk-size.
+    SizeLineFeed,
+    /// At the beginning of a trailer line, in its name, in its value.
+    Trailer,
+    TrailerName,
+    TrailerValue,
+    TrailerLineFeed,
+    LastLineFeed,
+}
+
+/// How far the content of one request is decoded.
+///
+/// Aligned as four octets are, so that it fits a connection's slot on a board beside its deadline.
+#[derive(Clone, Copy, Debug)]
+#[repr(Rust, packed(4))]
+pub(crate) struct Content {
+    /// Octets left of the chunk, or of the whole content when it is counted.
+    left: u64,
+    /// Octets of content that may still come.
+    allowed: u64,
+    /// Octets of chunk extensions, later of trailers, that may still come.
+    extra: u32,
+    /// Octets of the chunk-size line so far.
+    line: u16,
+    state: State,
+    /// Digits of the chunk-size, later trailer lines.
+    count: u8,
+}
+
+/// What [`Content::decode`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Decoded {
+    /// Octets that it took from the input.
+    pub(crate) taken: usize,
+    /// Octets of content that it put into the output.
+    pub(crate) put: usize,
+}
+
+/// RFC 9112 §7.1 sets no bound; 16 digits fill 64 bits.
+const SIZE_DIGITS_MAX: u8 = 16;
+
+impl Content {
+    /// The content of a request with this framing, of at most `allowed` octets.
+    ///
+    /// # Errors
+    /// [`RequestError::ContentTooLarge`] when its declared length is more.
+    pub(crate) fn new(framing: Framing, allowed: u64, limits: &Limits) -> Result<Self, RequestError> {
+        let (state, left) = match framing {
+            Framing::None => (State::Done, 0),
+            Framing::Length(length) if length > allowed => return Err(RequestError::ContentTooLarge),
+            Framing::Length(length) => (State::Counted, length),
+            Framing::Chunked => (State::Size, 0),
+        };
+        Ok(Self { left, allowed, extra: limits.chunk_extensions_bytes_max, line: 0, state, count: 0 })
+    }
+
+    /// Nothing of the message is left.
+    pub(crate) fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// Octets of content that come next, as they are, without any framing between them: they may be read
+    /// into their place directly, and are then to be counted with [`skip`](Self::skip).
+    pub(crate) fn plain(&self) -> usize {
+        match self.state {
+            State::Counted | State::Chunk => usize::try_from(self.left).unwrap_or(usize::MAX),
+            _ => 0,
+        }
+    }
+
+    /// Counts octets of the plain part that were read without `decode`: at most [`plain`](Self::plain).
+    pub(crate) fn skip(&mut self, count: usize) {
+        let left = self.left.saturating_sub(count as u64);
+        self.left = left;
+        if left == 0 {
+            self.state = if self.state == State::Counted { State::Done } else { State::ChunkEnd };
+        }
+    }
+
+    /// Will no more than `most` octets of content follow?
+    pub(crate) fn is_at_most(&self, most: u32) -> bool {
+        match self.state {
+            State::Done => true,
+            State::Counted => self.left <= u64::from(most),
+            // Nobody knows. Its decoder stops at the limit.
+            _ => true,
+        }
+    }
+
+    /// Allows no more than `most` further octets of chunked content.
+    pub(crate) fn allow_at_most(&mut self, most: u64) {
+        self.allowed = most.min(self.allowed);
+    }
+
+    /// Takes from `input` what belongs to the content, and puts what it means into `out`, until one of them ends or
+    /// the content is done.
+    ///
+    /// # Errors
+    /// The first octet that breaks a rule or a limit.
+    pub(crate) fn decode(
+        &mut self,
+        input: &[u8],
+        out: &mut [u8],
+        limits: &Limits,
+    ) -> Result<Decoded, RequestError> {
+        let mut done = Decoded { taken: 0, put: 0 };
+        while !self.is_done() {
+            let rest = input.get(done.taken..).unwrap_or_default();
+            let plain = self.plain();
+            if plain > 0 {
+                let room = out.get_mut(done.put..).unwrap_or_default();
+                let from = rest.get(..plain).unwrap_or(rest);
+                let count = octets::copy(from, room);
+                if count == 0 {
+                    break;
+                }
+                self.skip(count);
+                done.taken += count;
+                done.put += count;
+            } else {
+                let Some(&octet) = rest.first() else { break };
+                self.step(octet, limits)?;
+                done.taken += 1;
+            }
+        }
+        Ok(done)
+    }
+
+    /// One octet of the chunked framing.
+    fn step(&mut self, octet: u8, limits: &Limits) -> Result<(), RequestError> {
+        use State::{
+            AfterName, AfterQuoted, BeforeName, BeforeSemicolon, BeforeValue, Chunk, ChunkEnd, ChunkLineFeed,
+            Counted, Done, LastLineFeed, Name, Quoted, QuotedPair, Size, SizeDigits, SizeLineFeed, Trailer,
+            TrailerLineFeed, TrailerName, TrailerValue, Value,
+        };
+        let white = matches!(octet, b' ' | b'\t');
+        let token = octets::is(octet, TOKEN);
+        let state = self.state;
+        if !matches!(state, ChunkEnd | ChunkLineFeed | SizeLineFeed) {
+            self.count_octet(octet, limits)?;
+        }
+        self.state = match (state, octet) {
+            (ChunkEnd, b'\r') => ChunkLineFeed,
+            (ChunkLineFeed, b'\n') => {
+                (self.line, self.count, self.left) = (0, 0, 0);
+                Size
+            }
+            (ChunkEnd | ChunkLineFeed, _) => return Err(RequestError::ChunkEnd),
+
+            (Size | SizeDigits, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') if self.count < SIZE_DIGITS_MAX => {
+                let size = decimal::push_digit(self.left, octet, 16).ok_or(RequestError::ChunkSize)?;
+                self.left = size;
+                self.count += 1;
+                SizeDigits
+            }
+            (Size, _) => return Err(RequestError::ChunkSize),
+            (SizeDigits | BeforeSemicolon | Name | AfterName | Value | AfterQuoted, b';') => BeforeName,
+            (SizeDigits | Name | Value | AfterQuoted, b'\r') => SizeLineFeed,
+            // White space must be followed by a semicolon here: "5 \r\n" is read differently by different readers.
+            (SizeDigits | BeforeSemicolon | Value | AfterQuoted, b' ' | b'\t') => BeforeSemicolon,
+            (SizeDigits, _) => return Err(RequestError::ChunkSize),
+            (BeforeName, _) if white => BeforeName,
+            (BeforeName | Name, _) if token => Name,
+            (Name | AfterName, b' ' | b'\t') => AfterName,
+            (Name | AfterName, b'=') => BeforeValue,
+            (BeforeValue, b'"') => Quoted,
+            (BeforeValue, _) if white => BeforeValue,
+            (BeforeValue | Value, _) if token => Value,
+            (Quoted, b'"') => AfterQuoted,
+            (Quoted, b'\\') => QuotedPair,
+            (Quoted, _) if octets::is(octet, QUOTED) => Quoted,
+            (QuotedPair, _) if octets::is(octet, VALUE) => Quoted,
+            (SizeLineFeed, b'\n') => {
+                if self.left > self.allowed {
+                    return Err(RequestError::ContentTooLarge);
+                }
+                self.allowed -= self.left;
+                if self.left > 0 {
+                    Chunk
+                } else {
+                    self.extra = limits.field_section_bytes_max;
+                    self.count = 0;
+                    Trailer
+                }
+            }
+            (SizeLineFeed, _) => return Err(RequestError::LineEnd),
+
+            (Trailer, b'\r') => LastLineFeed,
+            (Trailer, b' ' | b'\t') if self.count > 0 => return Err(RequestError::FoldedLine),
+            (Trailer, _) if self.count >= limits.fields_max => return Err(RequestError::TooManyFields),
+            (Trailer, _) if token => {
+                self.count += 1;
+                TrailerName
+            }
+            (TrailerName, _) if token => TrailerName,
+            (TrailerName, b':') => TrailerValue,
+            (Trailer | TrailerName, _) => return Err(RequestError::FieldName),
+            (TrailerValue, b'\r') => TrailerLineFeed,
+            (TrailerValue, b'\n') => return Err(RequestError::LineEnd),
+            (TrailerValue, _) if octets::is(octet, VALUE) => TrailerValue,
+            (TrailerValue, _) => return Err(RequestError::FieldValue),
+            (TrailerLineFeed, b'\n') => Trailer,
+            (LastLineFeed, b'\n') => Done,
+            (TrailerLineFeed | LastLineFeed, _) => return Err(RequestError::LineEnd),
+
+            (BeforeSemicolon | BeforeName | Name | AfterName | BeforeValue | Value, _)
+            | (Quoted | QuotedPair | AfterQuoted, _)
+            // Plain octets never come here.
+            | (Counted | Chunk | Done, _) => return Err(RequestError::ChunkExtension),
+        };
+        Ok(())
+    }
+
+    /// Counts an octet against the limits of its line.
+    fn count_octet(&mut self, octet: u8, limits: &Limits) -> Result<(), RequestError> {
+        use State::{LastLineFeed, Size, SizeDigits, Trailer, TrailerLineFeed, TrailerName, TrailerValue};
+        match self.state {
+            Trailer if octet == b'\r' => {}
+            LastLineFeed => {}
+            Trailer | TrailerName | TrailerValue | TrailerLineFeed => {
+                self.extra = self.extra.checked_sub(1).ok_or(RequestError::FieldsTooLarge)?;
+            }
+            state if octet != b'\r' => {
+                if self.line >= limits.chunk_line_bytes_max {
+                    return Err(RequestError::ChunkExtension);
+                }
+                self.line += 1;
+                if !matches!(state, Size | SizeDigits) || octet == b';' {
+                    self.extra = self.extra.checked_sub(1).ok_or(RequestError::ChunkExtension)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+const _: () = assert!(size_of::<Content>() <= 24);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{format, string::String, vec::Vec};
+
+    /// Decodes with an output buffer of `room` and the input in pieces of `piece`.
+    fn decode(
+        framing: Framing,
+        input: &[u8],
+        piece: usize,
+        room: usize,
+    ) -> Result<(Vec<u8>, usize, bool), RequestError> {
+        let limits = Limits { content_bytes_max: 100, ..Limits::DEFAULT };
+        let mut content = Content::new(framing, limits.content_bytes_max, &limits)?;
+        let (mut at, mut meaning) = (0, Vec::new());
+        let mut out = std::vec![0; room];
+        while !content.is_done() && at < input.len() {
+            let shown = &input[at..input.len().min(at + piece)];
+            let step = content.decode(shown, &mut out, &limits)?;
+            meaning.extend_from_slice(&out[..step.put]);
+            at += step.taken;
+        }
+        Ok((meaning, at, content.is_done()))
+    }
+
+    /// Whatever the pieces and the room, the outcome is that of the whole; it is returned.
+    fn chunked(input: &str) -> Result<String, RequestError> {
+        let whole = decode(Framing::Chunked, input.as_bytes(), usize::MAX >> 1, 1024);
+        for (piece, room) in [(1, 1), (1, 9), (2, 3), (7, 1), (64, 2)] {
+            assert_eq!(decode(Framing::Chunked, input.as_bytes(), piece, room), whole, "{input:?}");
+        }
+        let (meaning, taken, done) = whole?;
+        assert!(done, "{input:?} is not whole");
+        assert_eq!(taken, input.len(), "what follows was taken");
+        // What follows the message stays, and changes nothing.
+        let more = format!("{input}5\r\nhello\r\n0\r\n\r\n");
+        let (again, taken, _) = decode(Framing::Chunked, more.as_bytes(), usize::MAX >> 1, 1024)?;
+        assert_eq!((&again, taken), (&meaning, input.len()));
+        Ok(String::from_utf8(meaning).expect("ASCII"))
+    }
+
+    #[test]
+    fn chunks_are_joined() {
+        assert_eq!(chunked("0\r\n\r\n").as_deref(), Ok(""));
+        assert_eq!(chunked("5\r\nhello\r\n1\r\n \r\n5\r\nthere\r\n0\r\n\r\n").as_deref(), Ok("hello there"));
+        let size_in_mixed_case = format!("000000000000003C\r\n{0}\r\n3c\r\n", "x".repeat(60));
+        assert_eq!(chunked(&size_in_mixed_case), Err(RequestError::ContentTooLarge));
+        let framing_inside = "0A\r\n\r\n0\r\n\r\n\r\n\r\r\n000\r\n\r\n";
+        assert_eq!(chunked(framing_inside).as_deref(), Ok("\r\n0\r\n\r\n\r\n\r"));
+    }
+
+    #[test]
+    fn extensions_and_trailers_by_grammar() {
+        for extension in [";a", ";a=b", " ; a = b", ";a=\"b;\\\"\\\\c\"", ";a=\"\";b", "\t;\ta\t=\tb ;c", ";a ;b", ";a=b ;c"] {
+            let input = format!("1{extension}\r\nx\r\n0{extension}\r\n\r\n");
+            assert_eq!(chunked(&input).as_deref(), Ok("x"), "{extension}");
+        }
+        for extension in [" ", ";", "; ", ";a ", ";a=", ";a= ", ";a=b ", ";=b", ";a=\"", ";a=\"b\"c", ";a=b=c", ";a=\"\\", ";a b", ";a\"", "\t"] {
+            let input = format!("1{extension}\r\nx\r\n0\r\n\r\n");
+            let expected = Err(RequestError::ChunkExtension);
+            assert_eq!(chunked(&input), expected, "{extension:?}");
+        }
+        assert_eq!(chunked("0\r\na: b\r\nContent-Length: 9\r\nc:\r\n\r\n").as_deref(), Ok(""));
+        let wrong = [
+            ("a b: c\r\n", RequestError::FieldName),
+            ("a : c\r\n", RequestError::FieldName),
+            (": c\r\n", RequestError::FieldName),
+            (" a: c\r\n", RequestError::FieldName),
+            ("a: b\r\n c\r\n", RequestError::FoldedLine),
+            ("a\r\n", RequestError::FieldName),
+            ("a: \x01\r\n", RequestError::FieldValue),
+            ("a: b\n", RequestError::LineEnd),
+            ("a: b\rc\r\n", RequestError::LineEnd),
+        ];
+        for (trailer, error) in wrong {
+            assert_eq!(chunked(&format!("0\r\n{trailer}\r\n")), Err(error), "{trailer:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_and_ends_are_strict() {
+        for size in ["", "-1", "+1", "0x1", " 1", "g", "1g", "11111111111111111", "00000000000000001", "1.0", "1,"] {
+            assert_eq!(chunked(&format!("{size}\r\nx\r\n0\r\n\r\n")), Err(RequestError::ChunkSize), "{size}");
+        }
+        assert_eq!(chunked("ffffffffffffffff\r\n"), Err(RequestError::ContentTooLarge));
+        for end in ["", "\n", "\r", "x\r\n", "\n\r"] {
+            assert_eq!(chunked(&format!("1\r\nx{end}0\r\n\r\n")), Err(RequestError::ChunkEnd), "{end:?}");
+        }
+        assert_eq!(chunked("1\nx\r\n0\r\n\r\n"), Err(RequestError::ChunkSize));
+        assert_eq!(chunked("1;a\rx"), Err(RequestError::LineEnd));
+    }
+
+    #[test]
+    fn limits_are_exact() {
+        let limits = Limits::DEFAULT;
+        let line = |octets: usize| format!("0;{}\r\n\r\n", "a".repeat(octets - 2));
+        let longest = usize::from(limits.chunk_line_bytes_max);
+        assert!(chunked(&line(longest)).is_ok());
+        assert_eq!(chunked(&line(longest + 1)), Err(RequestError::ChunkExtension));
+
+        let extensions = |octets: usize| {
+            let chunk = format!("1;{}\r\nx\r\n", "a".repeat(127));
+            let chunks = octets / 128;
+            format!("{}0;{}\r\n\r\n", chunk.repeat(chunks), "a".repeat(octets % 128))
+        };
+        let decoded = |octets: usize| {
+            let limits = Limits::DEFAULT;
+            let mut content = Content::new(Framing::Chunked, 1000, &limits).expect("allowed");
+            let input = extensions(octets);
+            content.decode(input.as_bytes(), &mut [0; 1000], &limits).map(|_| content.is_done())
+        };
+        let most = limits.chunk_extensions_bytes_max as usize;
+        assert_eq!(decoded(most - 1), Ok(true));
+        assert_eq!(decoded(most), Err(RequestError::ChunkExtension));
+
+        let trailers = |octets: usize| format!("0\r\na:{}\r\n\r\n", "b".repeat(octets - 4));
+        let most = limits.field_section_bytes_max as usize;
+        assert!(chunked(&trailers(most)).is_ok());
+        assert_eq!(chunked(&trailers(most + 1)), Err(RequestError::FieldsTooLarge));
+        let lines = |count: u8| format!("0\r\n{}\r\n", "a:b\r\n".repeat(usize::from(count)));
+        assert!(chunked(&lines(limits.fields_max)).is_ok());
+        assert_eq!(chunked(&lines(limits.fields_max + 1)), Err(RequestError::TooManyFields));
+
+        let content = |octets: usize| format!("{octets:x}\r\n{}\r\n0\r\n\r\n", "x".repeat(octets));
+        assert!(chunked(&content(100)).is_ok());
+        assert_eq!(chunked(&content(101)), Err(RequestError::ContentTooLarge));
+    }
+
+    #[test]
+    fn counted_content_ends_where_it_says() {
+        let limits = Limits::DEFAULT;
+        assert_eq!(Content::new(Framing::Length(11), 10, &limits).err(), Some(RequestError::ContentTooLarge));
+        for piece in 1..6 {
+            for room in 1..6 {
+                let expected = Ok((b"hello".to_vec(), 5, true));
+                assert_eq!(decode(Framing::Length(5), b"hello there", piece, room), expected);
+            }
+        }
+        assert_eq!(decode(Framing::None, b"hello", 9, 9), Ok((Vec::new(), 0, true)));
+    }
+}

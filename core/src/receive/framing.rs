@@ -1,0 +1,134 @@
+//! How long is this request's content? (RFC 9112 §6.3)
+//!
+//! One function, asked once, after the head and before the first byte of content.
+//! Stricter than the RFC where two readers of one message could differ, because that is how requests are
+//! smuggled: `Transfer-Encoding` together with `Content-Length` is refused, and so is any
+//! `Content-Length` but one plain number, even when the same number is repeated.
+
+use crate::syntax::decimal;
+use crate::syntax::error::RequestError;
+use crate::syntax::octets;
+use crate::syntax::version::Version;
+
+/// Where a request's content ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// There is none.
+    None,
+    /// After so many octets: at least one.
+    Length(u64),
+    /// After the last chunk and the trailers.
+    Chunked,
+}
+
+/// The transfer codings of a request, all `Transfer-Encoding` lines together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Coding {
+    /// No `Transfer-Encoding` line.
+    Absent,
+    /// The only coding that is implemented, once.
+    Chunked,
+    /// Codings, and the last of them is not chunked.
+    NotChunked,
+    /// Others, then chunked: well framed, and not to be decoded.
+    Unknown,
+}
+
+impl Coding {
+    /// With one more field line behind those before.
+    pub(crate) fn and(self, value: &[u8]) -> Self {
+        let mut coding = match self {
+            // A line without any coding in it is no framing that anybody could agree on.
+            Self::Absent => Self::NotChunked,
+            other => other,
+        };
+        let mut first = self == Self::Absent;
+        for member in octets::list(value) {
+            coding = match (member.eq_ignore_ascii_case(b"chunked"), coding) {
+                (true, _) if first => Self::Chunked,
+                (true, Self::NotChunked) => Self::Unknown,
+                // "A sender MUST NOT apply the chunked transfer coding more than once" (RFC 9112 §7).
+                (true, _) | (false, _) => Self::NotChunked,
+            };
+            first = false;
+        }
+        coding
+    }
+}
+
+/// Decides. `length` is the value of the one `Content-Length` line, which is already known to be a number.
+///
+/// # Errors
+/// Every combination on which two readers could differ.
+pub(crate) fn framing(version: Version, length: Option<&[u8]>, coding: Coding) -> Result<Framing, RequestError> {
+    match (coding, length) {
+        (Coding::Absent, None) => Ok(Framing::None),
+        (Coding::Absent, Some(digits)) => match decimal::parse(digits) {
+            Some(0) => Ok(Framing::None),
+            Some(length) => Ok(Framing::Length(length)),
+            None => Err(RequestError::ContentLengthInvalid),
+        },
+        (_, Some(_)) => Err(RequestError::TwoFramings),
+        // "MUST treat the message as if the framing is faulty" (RFC 9112 §6.1).
+        (_, None) if version < Version::Http11 => Err(RequestError::TransferEncodingInHttp10),
+        (Coding::Chunked, None) => Ok(Framing::Chunked),
+        (Coding::Unknown, None) => Err(RequestError::TransferCodingUnknown),
+        (Coding::NotChunked, None) => Err(RequestError::NotChunked),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn coding(lines: &[&str]) -> Coding {
+        lines.iter().fold(Coding::Absent, |coding, line| coding.and(line.as_bytes()))
+    }
+
+    #[test]
+    fn codings() {
+        assert_eq!(coding(&[]), Coding::Absent);
+        for chunked in [&["chunked"][..], &["CHUNKED"], &[" , chunked,"]] {
+            assert_eq!(coding(chunked), Coding::Chunked, "{chunked:?}");
+        }
+        for unknown in [&["gzip, chunked"][..], &["gzip", "chunked"], &["x", "y,chunked"]] {
+            assert_eq!(coding(unknown), Coding::Unknown, "{unknown:?}");
+        }
+        let not_chunked = [
+            &["gzip"][..],
+            &[""],
+            &["identity"],
+            &["chunked, gzip"],
+            &["chunked", "gzip"],
+            &["chunked, chunked"],
+            &["chunked", "chunked"],
+            &["gzip, chunked, chunked"],
+            &["chunked;a=b"],
+            &["xchunked"],
+            &["chun ked"],
+            &["\"chunked\""],
+        ];
+        for lines in not_chunked {
+            assert_eq!(coding(lines), Coding::NotChunked, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn every_combination() {
+        use Version::{Http10, Http11};
+        for version in [Http10, Http11] {
+            assert_eq!(framing(version, None, Coding::Absent), Ok(Framing::None));
+            assert_eq!(framing(version, Some(b"0"), Coding::Absent), Ok(Framing::None));
+            assert_eq!(framing(version, Some(b"7"), Coding::Absent), Ok(Framing::Length(7)));
+            for coding in [Coding::Chunked, Coding::Unknown, Coding::NotChunked] {
+                assert_eq!(framing(version, Some(b"7"), coding), Err(RequestError::TwoFramings));
+                let faulty = Err(RequestError::TransferEncodingInHttp10);
+                assert_eq!(framing(Http10, None, coding), faulty);
+            }
+        }
+        assert_eq!(framing(Http11, None, Coding::Chunked), Ok(Framing::Chunked));
+        assert_eq!(framing(Http11, None, Coding::Unknown), Err(RequestError::TransferCodingUnknown));
+        assert_eq!(framing(Http11, None, Coding::NotChunked), Err(RequestError::NotChunked));
+    }
+}

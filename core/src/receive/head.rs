@@ -1,0 +1,394 @@
+//! The head of a request: request line and fields, and what they mean for the connection.
+//!
+//! [`HeadReader`] is the sans-I/O half: it drives the scanner and notes, as each field line becomes whole, the few facts
+//! that the engine itself needs. [`RequestHead`] is what it leaves: a view on the bytes.
+
+use crate::receive::framing::{self, Coding, Framing};
+use crate::receive::request_line::RequestLine;
+use crate::receive::scan::{Scan, Step};
+use crate::receive::target::{self, Port, Target};
+use crate::syntax::config::Config;
+use crate::syntax::decimal;
+use crate::syntax::error::RequestError;
+use crate::syntax::fields::Fields;
+use crate::syntax::method::Method;
+use crate::syntax::octets;
+use crate::syntax::version::Version;
+
+/// Facts about a head, as bits: the scanner has room for 16.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Notes(u16);
+
+impl Notes {
+    const HOST: u16 = 1;
+    const LENGTH: u16 = 1 << 1;
+    /// `Connection: close` (RFC 9112 §9.6)
+    pub(crate) const CLOSE: u16 = 1 << 2;
+    /// `Connection: keep-alive` (RFC 9112 §9.3)
+    pub(crate) const KEEP_ALIVE: u16 = 1 << 3;
+    /// `Connection: upgrade` (RFC 9110 §7.8)
+    pub(crate) const CONNECTION_UPGRADE: u16 = 1 << 4;
+    pub(crate) const UPGRADE: u16 = 1 << 5;
+    /// `Expect: 100-continue` (RFC 9110 §10.1.1)
+    pub(crate) const EXPECT_CONTINUE: u16 = 1 << 6;
+    const VERSION_SHIFT: u32 = 8;
+    const CODING_SHIFT: u32 = 10;
+
+    pub(crate) const fn has(self, bit: u16) -> bool {
+        self.0 & bit != 0
+    }
+
+    fn set(&mut self, bit: u16) {
+        self.0 |= bit;
+    }
+
+    fn version(self) -> Version {
+        match self.0 >> Self::VERSION_SHIFT & 3 {
+            0 => Version::Http09,
+            1 => Version::Http10,
+            _ => Version::Http11,
+        }
+    }
+
+    fn coding(self) -> Coding {
+        match self.0 >> Self::CODING_SHIFT & 3 {
+            0 => Coding::Absent,
+            1 => Coding::Chunked,
+            2 => Coding::NotChunked,
+            _ => Coding::Unknown,
+        }
+    }
+
+    fn set_coding(&mut self, coding: Coding) {
+        self.0 = self.0 & !(3 << Self::CODING_SHIFT) | (coding as u16) << Self::CODING_SHIFT;
+    }
+}
+
+/// Reads one head, whatever pieces it comes in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadReader {
+    scan: Scan,
+    /// Where the value of `Content-Length` begins, if there is one.
+    length_at: u32,
+}
+
+/// What [`HeadReader::read`] found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reading {
+    /// The head is not complete. Read more bytes after these and call again.
+    NeedMore,
+    /// So many bytes before the request are an empty line. Drop them and call again.
+    EmptyLine(usize),
+    /// The head is complete.
+    Whole(HeadEnd),
+}
+
+/// Where the parts of a complete head are, and what they say. Positions count from its first byte.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadEnd {
+    pub(crate) length: usize,
+    fields_start: usize,
+    pub(crate) version: Version,
+    pub(crate) framing: Framing,
+    pub(crate) notes: Notes,
+}
+
+impl HeadReader {
+    pub(crate) const fn new() -> Self {
+        Self { scan: Scan::new(), length_at: 0 }
+    }
+
+    /// Has anything of a request arrived?
+    pub(crate) fn has_begun(&self) -> bool {
+        self.scan.has_begun()
+    }
+
+    /// What is too long, when no byte more can be taken.
+    pub(crate) fn overflow(&self) -> RequestError {
+        self.scan.overflow()
+    }
+
+    /// Goes on reading. `filled` bytes of `buffer`, which begins with the request, have arrived.
+    ///
+    /// # Errors
+    /// The first rule that is broken. After it, the reader is of no further use.
+    pub(crate) fn read(
+        &mut self,
+        buffer: &[u8],
+        filled: usize,
+        config: &Config<'_>,
+    ) -> Result<Reading, RequestError> {
+        if self.scan.lengthen(buffer, filled).is_some() {
+            return Ok(Reading::NeedMore);
+        }
+        loop {
+            match self.scan.next(buffer, filled, config)? {
+                Step::Field { start, colon, end } => self.note(buffer, start, colon, end)?,
+                Step::NeedMore => return Ok(Reading::NeedMore),
+                Step::EmptyLine(length) => return Ok(Reading::EmptyLine(length)),
+                Step::RequestLine(version) => {
+                    self.scan.notes |= (version as u16) << Notes::VERSION_SHIFT;
+                    if version == Version::Http09 {
+                        return self.finish(buffer, config).map(Reading::Whole);
+                    }
+                }
+                Step::End => return self.finish(buffer, config).map(Reading::Whole),
+            }
+        }
+    }
+
+    /// Looks at one field line. Nearly none of them matters here, and its length tells most of those apart.
+    #[inline]
+    fn note(&mut self, buffer: &[u8], start: usize, colon: usize, end: usize) -> Result<(), RequestError> {
+        match colon - start {
+            4 | 6 | 7 | 10 | 14 | 17 => {}
+            _ => return Ok(()),
+        }
+        let name = buffer.get(start..colon).unwrap_or_default();
+        let value = octets::trim(buffer.get(colon + 1..end).unwrap_or_default());
+        self.note_field(name, value, colon + 1)
+    }
+
+    fn note_field(&mut self, name: &[u8], value: &[u8], value_at: usize) -> Result<(), RequestError> {
+        let mut notes = Notes(self.scan.notes);
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        if is("host") {
+            if notes.has(Notes::HOST) {
+                return Err(RequestError::HostRepeated);
+            }
+            if !target::is_authority(value, Port::Optional) {
+                return Err(RequestError::HostInvalid);
+            }
+            notes.set(Notes::HOST);
+        } else if is("connection") {
+            for option in octets::list(value) {
+                if option.eq_ignore_ascii_case(b"close") {
+                    notes.set(Notes::CLOSE);
+                } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                    notes.set(Notes::KEEP_ALIVE);
+                } else if option.eq_ignore_ascii_case(b"upgrade") {
+                    notes.set(Notes::CONNECTION_UPGRADE);
+                }
+            }
+        } else if is("content-length") {
+            if notes.has(Notes::LENGTH) {
+                return Err(RequestError::ContentLengthRepeated);
+            }
+            if decimal::parse(value).is_none() {
+                return Err(RequestError::ContentLengthInvalid);
+            }
+            notes.set(Notes::LENGTH);
+            self.length_at = value_at as u32;
+        } else if is("transfer-encoding") {
+            notes.set_coding(notes.coding().and(value));
+        } else if is("expect") {
+            // Other expectations "MAY" be refused (RFC 9110 §10.1.1). Like Python, we do not (spec 71).
+            if value.eq_ignore_ascii_case(b"100-continue") {
+                notes.set(Notes::EXPECT_CONTINUE);
+            }
+        } else if is("upgrade") {
+            notes.set(Notes::UPGRADE);
+        }
+        self.scan.notes = notes.0;
+        Ok(())
+    }
+
+    /// The head is whole: do its parts fit together?
+    fn finish(&self, buffer: &[u8], config: &Config<'_>) -> Result<HeadEnd, RequestError> {
+        let notes = Notes(self.scan.notes);
+        let version = notes.version();
+        // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks
+        // a Host header field" (RFC 9112 §3.2).
+        if version == Version::Http11 && !notes.has(Notes::HOST) && !config.leniency.missing_host {
+            return Err(RequestError::HostMissing);
+        }
+        let length = match buffer.get(self.length_at as usize..) {
+            Some(from) if notes.has(Notes::LENGTH) => {
+                let (line, _) = octets::split_once(from, b'\n').unwrap_or_default();
+                Some(octets::trim(line.strip_suffix(b"\r").unwrap_or(line)))
+            }
+            _ => None,
+        };
+        let framing = framing::framing(version, length, notes.coding())?;
+        let fields_start = self.scan.fields_start(config);
+        Ok(HeadEnd { length: self.scan.position(), fields_start, version, framing, notes })
+    }
+}
+
+/// The head of a request: its request line and fields. Everything in it is a view on the bytes that arrived.
+#[derive(Clone, Copy, Debug)]
+#[doc(alias = "BaseHTTPRequestHandler")]
+pub struct RequestHead<'a> {
+    line: &'a [u8],
+    parts: RequestLine<'a>,
+    version: Version,
+    fields: Fields<'a>,
+    framing: Framing,
+    length: usize,
+    notes: Notes,
+}
+
+impl<'a> RequestHead<'a> {
+    /// Reads a head from the beginning of `bytes`: a pure function, for tests and for programs with an engine of
+    /// their own. `Ok(None)` means that the head is not complete. Empty lines before it are skipped within their limit.
+    ///
+    /// ```
+    /// use httpling_core::{Config, Method, RequestHead};
+    ///
+    /// let head = RequestHead::parse(b"GET /a?b HTTP/1.0\r\n\r\n", &Config::DEFAULT)?.expect("it is whole");
+    /// assert_eq!((head.method(), head.path(), head.query()), (Method::Get, &b"/a"[..], Some(&b"b"[..])));
+    /// # Ok::<(), httpling_core::RequestError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The first rule that the head breaks.
+    #[doc(alias = "parse_request")]
+    pub fn parse(bytes: &'a [u8], config: &Config<'_>) -> Result<Option<Self>, RequestError> {
+        let mut reader = HeadReader::new();
+        let mut bytes = bytes;
+        loop {
+            match reader.read(bytes, bytes.len(), config)? {
+                Reading::NeedMore => return Ok(None),
+                Reading::EmptyLine(length) => bytes = bytes.get(length..).unwrap_or_default(),
+                Reading::Whole(end) => return Self::view(bytes, end).map(Some),
+            }
+        }
+    }
+
+    /// The view on a complete head at the beginning of `bytes`.
+    pub(crate) fn view(bytes: &'a [u8], end: HeadEnd) -> Result<Self, RequestError> {
+        let line = bytes.get(..end.fields_start).unwrap_or_default();
+        let fields = bytes.get(end.fields_start..end.length).unwrap_or_default();
+        Ok(Self {
+            line,
+            parts: RequestLine::parse(line, end.version)?,
+            version: end.version,
+            fields: Fields::new(fields),
+            framing: end.framing,
+            length: end.length,
+            notes: end.notes,
+        })
+    }
+
+    /// The request line as it was sent, with its line end.
+    #[doc(alias = "raw_requestline")]
+    pub fn raw_request_line(&self) -> &'a [u8] {
+        self.line
+    }
+
+    /// The method.
+    #[doc(alias = "command")]
+    pub fn method(&self) -> Method<'a> {
+        self.parts.method
+    }
+
+    /// The request-target, taken apart.
+    pub fn target(&self) -> Target<'a> {
+        self.parts.target
+    }
+
+    /// The request-target as it was sent.
+    #[doc(alias = "requestline")]
+    pub fn raw_target(&self) -> &'a [u8] {
+        self.parts.target_octets
+    }
+
+    /// The target's path, still percent-encoded and without query.
+    pub fn path(&self) -> &'a [u8] {
+        self.parts.target.path()
+    }
+
+    /// The target's query, still percent-encoded.
+    pub fn query(&self) -> Option<&'a [u8]> {
+        self.parts.target.query()
+    }
+
+    /// The version.
+    #[doc(alias = "request_version")]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The fields.
+    pub fn headers(&self) -> Fields<'a> {
+        self.fields
+    }
+
+    /// How the content is delimited.
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// Octets of the head from the request line to the empty line; content follows. Empty lines before it are not counted.
+    #[allow(clippy::len_without_is_empty)] // A head is never empty.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    pub(crate) fn notes(&self) -> Notes {
+        self.notes
+    }
+}
+
+/// A connection's slot on a board has at most 32 bytes, and this is the largest thing in it.
+const _: () = assert!(size_of::<HeadReader>() <= 24);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(head: &[u8]) -> Result<Framing, RequestError> {
+        RequestHead::parse(head, &Config::DEFAULT).map(|head| head.expect("whole").framing())
+    }
+
+    macro_rules! case {
+        ($name:ident, $head:literal, $result:expr) => {
+            #[test]
+            fn $name() {
+                assert_eq!(read($head), $result);
+            }
+        };
+    }
+
+    case! { space_before_colon_is_refused, b"GET / HTTP/1.1\r\nHost : a\r\n\r\n", Err(RequestError::FieldName) }
+    case! { space_before_first_field_is_refused, b"GET / HTTP/1.1\r\n Host: a\r\n\r\n", Err(RequestError::FieldName) }
+    case! { fold_is_refused, b"GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", Err(RequestError::FoldedLine) }
+    case! { no_colon_is_refused, b"GET / HTTP/1.1\r\nHost\r\n\r\n", Err(RequestError::FieldName) }
+    case! { empty_name_is_refused, b"GET / HTTP/1.1\r\n: a\r\n\r\n", Err(RequestError::FieldName) }
+    case! { bare_cr_is_refused, b"GET / HTTP/1.1\r\nA: \rb\r\n\r\n", Err(RequestError::LineEnd) }
+    case! { bare_lf_is_refused, b"GET / HTTP/1.1\nHost: a\n\n", Err(RequestError::LineEnd) }
+    case! { nul_is_refused, b"GET / HTTP/1.1\r\nA: \0\r\n\r\n", Err(RequestError::FieldValue) }
+    case! { host_missing, b"GET / HTTP/1.1\r\n\r\n", Err(RequestError::HostMissing) }
+    case! { host_optional_in_http10, b"GET / HTTP/1.0\r\n\r\n", Ok(Framing::None) }
+    case! { host_invalid_in_http10, b"GET / HTTP/1.0\r\nHost: a/b\r\n\r\n", Err(RequestError::HostInvalid) }
+    case! { host_repeated, b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", Err(RequestError::HostRepeated) }
+    case! { length_is_found_at_the_end, b"GET / HTTP/1.1\r\nHost:a\r\nContent-Length: \t12 \r\nX:y\r\n\r\n", Ok(Framing::Length(12)) }
+    case! { minor_versions_are_1_1, b"GET / HTTP/1.9\r\nHost:a\r\n\r\n", Ok(Framing::None) }
+    case! { version_2_is_refused, b"GET / HTTP/2.0\r\n\r\n", Err(RequestError::VersionNotSupported) }
+    case! { version_is_case_sensitive, b"GET / http/1.1\r\n\r\n", Err(RequestError::RequestLine) }
+    case! { long_version_is_refused, b"GET / HTTP/1.10\r\n\r\n", Err(RequestError::RequestLine) }
+    case! { two_words_are_refused, b"GET /\r\n\r\n", Err(RequestError::RequestLine) }
+    case! { two_spaces_are_refused, b"GET  / HTTP/1.1\r\n\r\n", Err(RequestError::RequestLine) }
+    case! { no_method_is_refused, b" / HTTP/1.1\r\n\r\n", Err(RequestError::RequestLine) }
+    case! { fragment_is_refused, b"GET /#a HTTP/1.1\r\n\r\n", Err(RequestError::Target) }
+    case! { raw_utf8_is_refused, b"GET /\xc3\xa4 HTTP/1.1\r\n\r\n", Err(RequestError::Target) }
+    case! { two_empty_lines_are_refused, b"\r\n\r\nGET / HTTP/1.0\r\n\r\n", Err(RequestError::EmptyLines) }
+    case! { one_empty_line_is_skipped, b"\r\nGET / HTTP/1.0\r\n\r\n", Ok(Framing::None) }
+
+    #[test]
+    fn leniency_takes_what_it_names() {
+        let mut config = Config::DEFAULT;
+        let head = b"GET /a|b HTTP/1.1\nA: b\n\n";
+        config.leniency.bare_lf = true;
+        assert_eq!(RequestHead::parse(head, &config).err(), Some(RequestError::Target));
+        config.leniency.target_octets = true;
+        assert_eq!(RequestHead::parse(head, &config).err(), Some(RequestError::HostMissing));
+        config.leniency.missing_host = true;
+        let head = RequestHead::parse(head, &config).expect("accepted").expect("whole");
+        assert_eq!(head.path(), b"/a|b");
+        assert_eq!(head.headers().value("a"), Some(&b"b"[..]));
+        config.http_09 = true;
+        let head = RequestHead::parse(b"GET /x\r\nrest", &config).expect("accepted").expect("whole");
+        assert_eq!((head.version(), head.path(), head.len()), (Version::Http09, &b"/x"[..], 8));
+    }
+}

@@ -1,0 +1,299 @@
+//! What does the request ask for? (RFC 9112 §3.2, RFC 3986)
+
+use crate::syntax::error::RequestError;
+use crate::syntax::method::Method;
+use crate::syntax::octets::{self, HEX, REG_NAME};
+use core::fmt;
+
+/// A request-target, in one of its four forms. The octets are as they were sent: percent-encoding
+/// is not undone, dots are not resolved.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// `/path?query`: nearly all requests (§3.2.1).
+    Origin {
+        /// Begins with `/`.
+        path: &'a [u8],
+        /// What follows the first `?`.
+        query: Option<&'a [u8]>,
+    },
+    /// `http://host/path?query`: requests to a proxy, which "a server MUST accept" too (§3.2.2).
+    Absolute {
+        /// `http`, `https` or another one, as it was sent.
+        scheme: &'a [u8],
+        /// Host and port, valid. It takes the place of the `Host` field.
+        authority: &'a [u8],
+        /// Begins with `/`; `/` when the target has none.
+        path: &'a [u8],
+        /// What follows the first `?`.
+        query: Option<&'a [u8]>,
+    },
+    /// `host:port`: CONNECT (§3.2.3).
+    Authority(&'a [u8]),
+    /// `*`: OPTIONS for the server as a whole (§3.2.4).
+    Asterisk,
+}
+
+impl<'a> Target<'a> {
+    /// Takes apart a target whose octets the scanner has accepted.
+    ///
+    /// # Errors
+    /// [`RequestError::Target`] for a form that is none of the four, or not one that `method` may have.
+    pub(crate) fn parse(method: Method<'_>, target: &'a [u8]) -> Result<Self, RequestError> {
+        if method == Method::Connect {
+            return if is_authority(target, Port::Required) { Ok(Self::Authority(target)) } else { Err(RequestError::Target) };
+        }
+        match target {
+            [b'/', ..] => {
+                let (path, query) = split_query(target);
+                Ok(Self::Origin { path, query })
+            }
+            b"*" if method == Method::Options => Ok(Self::Asterisk),
+            _ => Self::absolute(target).ok_or(RequestError::Target),
+        }
+    }
+
+    fn absolute(target: &'a [u8]) -> Option<Self> {
+        let (scheme, rest) = octets::split_once(target, b':')?;
+        let rest = rest.strip_prefix(b"//")?;
+        let end = rest.iter().position(|octet| matches!(octet, b'/' | b'?')).unwrap_or(rest.len());
+        let (authority, rest) = rest.split_at_checked(end)?;
+        // Userinfo is no part of a request's authority: "treat its presence as an error" (RFC 9110 §4.2.4).
+        if !is_scheme(scheme) || !is_authority(authority, Port::Optional) || authority.starts_with(b":") || authority.is_empty() {
+            return None;
+        }
+        let (path, query) = split_query(rest);
+        Some(Self::Absolute { scheme, authority, path: if path.is_empty() { b"/" } else { path }, query })
+    }
+
+    /// The path, without query; the whole target where it is an authority or the asterisk.
+    pub fn path(&self) -> &'a [u8] {
+        match self {
+            Self::Origin { path, .. } | Self::Absolute { path, .. } => path,
+            Self::Authority(authority) => authority,
+            Self::Asterisk => b"*",
+        }
+    }
+
+    /// What follows the first `?`.
+    pub fn query(&self) -> Option<&'a [u8]> {
+        match self {
+            Self::Origin { query, .. } | Self::Absolute { query, .. } => *query,
+            Self::Authority(_) | Self::Asterisk => None,
+        }
+    }
+}
+
+impl fmt::Debug for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path().escape_ascii())?;
+        if let Some(query) = self.query() {
+            write!(f, "?{}", query.escape_ascii())?;
+        }
+        Ok(())
+    }
+}
+
+fn split_query(target: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match octets::split_once(target, b'?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    }
+}
+
+/// `ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )`
+fn is_scheme(octets: &[u8]) -> bool {
+    let word = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'-' | b'.');
+    octets.first().is_some_and(u8::is_ascii_alphabetic) && octets.iter().all(word)
+}
+
+/// May the port be left out?
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Port {
+    Optional,
+    Required,
+}
+
+/// Is this `uri-host [ ":" port ]`, as in `Host` (RFC 9110 §7.2)? An empty host is one, for a target URI without
+/// authority.
+pub(crate) fn is_authority(octets: &[u8], port: Port) -> bool {
+    let (host, digits) = match octets {
+        [b'[', literal @ ..] => {
+            let Some((address, rest)) = octets::split_once(literal, b']') else { return false };
+            if !is_ip_literal(address) {
+                return false;
+            }
+            match rest {
+                [] => (address, None),
+                [b':', digits @ ..] => (address, Some(digits)),
+                _ => return false,
+            }
+        }
+        _ => {
+            let (name, digits) = match octets::split_once(octets, b':') {
+                Some((name, digits)) => (name, Some(digits)),
+                None => (octets, None),
+            };
+            if !is_reg_name(name) {
+                return false;
+            }
+            (name, digits)
+        }
+    };
+    match digits {
+        None => port == Port::Optional,
+        Some(digits) => {
+            let enough = port == Port::Optional || !(digits.is_empty() || host.is_empty());
+            enough && digits.iter().all(u8::is_ascii_digit)
+        }
+    }
+}
+
+/// `*( unreserved / pct-encoded / sub-delims )`
+fn is_reg_name(mut octets: &[u8]) -> bool {
+    loop {
+        octets = match octets {
+            [] => return true,
+            [b'%', high, low, rest @ ..] if octets::are(&[*high, *low], HEX) => rest,
+            [octet, rest @ ..] if octets::is(*octet, REG_NAME) && *octet != b'%' => rest,
+            _ => return false,
+        };
+    }
+}
+
+/// What stands between the brackets: IPv6address, or `"v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" )`.
+fn is_ip_literal(octets: &[u8]) -> bool {
+    let [b'v' | b'V', future @ ..] = octets else { return is_ipv6(octets) };
+    octets::split_once(future, b'.').is_some_and(|(version, address)| {
+        let address_octet = |octet: &u8| *octet == b':' || (octets::is(*octet, REG_NAME) && *octet != b'%');
+        !version.is_empty() && octets::are(version, HEX) && !address.is_empty() && address.iter().all(address_octet)
+    })
+}
+
+/// Eight groups of one to four hexadecimal digits; one run of groups may be left out as `::`; the last two may be an
+/// IPv4 address. (The standard library's parser says the same, and costs a kilobyte more of flash.)
+fn is_ipv6(octets: &[u8]) -> bool {
+    // `::` stands for at least one group.
+    let complete = |groups, shortened| if shortened { groups < 8 } else { groups == 8 };
+    let mut groups = 0;
+    let mut shortened = false;
+    let mut rest = octets;
+    if let [b':', b':', after @ ..] = rest {
+        shortened = true;
+        rest = after;
+        if rest.is_empty() {
+            return true;
+        }
+    }
+    loop {
+        let digits = rest.iter().take_while(|&&octet| octets::is(octet, HEX)).count();
+        let after = rest.get(digits..).unwrap_or_default();
+        if after.first() == Some(&b'.') {
+            groups += 2;
+            return is_ipv4(rest) && complete(groups, shortened);
+        }
+        groups += 1;
+        if !(1..=4).contains(&digits) || groups > 8 {
+            return false;
+        }
+        rest = match after {
+            [] => return complete(groups, shortened),
+            [b':', b':', after @ ..] if !shortened => {
+                shortened = true;
+                if after.is_empty() {
+                    return groups < 8;
+                }
+                after
+            }
+            [b':', after @ ..] => after,
+            _ => return false,
+        };
+    }
+}
+
+/// Four numbers up to 255 without leading zeros.
+fn is_ipv4(octets: &[u8]) -> bool {
+    let number = |digits: &[u8]| match digits {
+        [b'0'] => true,
+        [b'1'..=b'9', rest @ ..] if rest.len() < 3 => {
+            crate::syntax::decimal::parse(digits).is_some_and(|number| number <= 255)
+        }
+        _ => false,
+    };
+    octets.split(|&octet| octet == b'.').count() == 4 && octets.split(|&octet| octet == b'.').all(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::String;
+
+    fn parse(target: &str) -> Result<Target<'_>, RequestError> {
+        Target::parse(Method::Get, target.as_bytes())
+    }
+
+    #[test]
+    fn origin_form() {
+        assert_eq!(parse("/"), Ok(Target::Origin { path: b"/", query: None }));
+        assert_eq!(parse("//a?b?c"), Ok(Target::Origin { path: b"//a", query: Some(b"b?c") }));
+        assert_eq!(parse("/?"), Ok(Target::Origin { path: b"/", query: Some(b"") }));
+    }
+
+    #[test]
+    fn absolute_form() {
+        let whole = Target::Absolute { scheme: b"http", authority: b"a:80", path: b"/b", query: Some(b"c") };
+        assert_eq!(parse("http://a:80/b?c"), Ok(whole));
+        let bare = Target::Absolute { scheme: b"HTTPS", authority: b"[::1]", path: b"/", query: None };
+        assert_eq!(parse("HTTPS://[::1]"), Ok(bare));
+        let query = Target::Absolute { scheme: b"http", authority: b"a", path: b"/", query: Some(b"/x") };
+        assert_eq!(parse("http://a?/x"), Ok(query));
+        for wrong in ["a", "a/b", "http:/a", "http:a", "1http://a/", "http://", "http:///a", "http://u@a/", "http://a:x/", "://a/", "?", "http://:80/"] {
+            assert_eq!(parse(wrong), Err(RequestError::Target), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn authority_form_is_for_connect_alone() {
+        let connect = |target: &'static str| Target::parse(Method::Connect, target.as_bytes());
+        assert_eq!(connect("a:443"), Ok(Target::Authority(b"a:443")));
+        assert_eq!(connect("[::1]:443"), Ok(Target::Authority(b"[::1]:443")));
+        for wrong in ["a", "a:", ":443", "/", "*", "http://a/", "a:44x", "u@a:1"] {
+            assert_eq!(connect(wrong), Err(RequestError::Target), "{wrong}");
+        }
+        assert_eq!(parse("a:443"), Err(RequestError::Target));
+    }
+
+    #[test]
+    fn asterisk_form_is_for_options_alone() {
+        assert_eq!(Target::parse(Method::Options, b"*"), Ok(Target::Asterisk));
+        assert_eq!(parse("*"), Err(RequestError::Target));
+        assert_eq!(Target::parse(Method::Options, b"*/"), Err(RequestError::Target));
+    }
+
+    #[test]
+    fn hosts() {
+        for right in ["", "a", "a:", "a:80", ":80", "a-b.c_d~", "1.2.3.4", "999.1", "%41", "a!$&'()*+,;=", "[::]:1", "[v1.a:b]"] {
+            assert!(is_authority(right.as_bytes(), Port::Optional), "{right}");
+        }
+        for wrong in ["a b", "a/b", "u@a", "a:b", "a:1:2", "%4", "%zz", "[", "[]", "[::1", "[::1]a", "[v.a]", "[v1.]", "[v1.%41]", "ä", "a\\b", "::1", "[::1%25eth0]"] {
+            assert!(!is_authority(wrong.as_bytes(), Port::Optional), "{wrong}");
+        }
+    }
+
+    /// The standard library's parser is the judge, on every word of up to seven pieces.
+    #[test]
+    fn ipv6_is_the_standard_librarys() {
+        fn check(word: &mut String, depth: usize) {
+            let expected = word.parse::<core::net::Ipv6Addr>().is_ok();
+            assert_eq!(is_ipv6(word.as_bytes()), expected, "{word:?}");
+            if depth > 0 {
+                for piece in [":", "::", "1", "abcd:", "1:2:3:", "1.2.3.4", "00256", "0."] {
+                    let length = word.len();
+                    word.push_str(piece);
+                    check(word, depth - 1);
+                    word.truncate(length);
+                }
+            }
+        }
+        check(&mut String::new(), 6);
+    }
+}

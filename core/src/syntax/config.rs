@@ -1,0 +1,80 @@
+//! What the owner of a server decides, once, for all its connections.
+
+use crate::syntax::date::HttpDate;
+use crate::syntax::limits::{Leniency, Limits};
+use crate::syntax::version::Version;
+use core::fmt;
+
+/// The settings of a server. Shared by all connections; the engine only reads them.
+///
+/// ```
+/// use httpling_core::{Config, Limits};
+///
+/// static CONFIG: Config<'static> = Config {
+///     server: Some("thermometer"),
+///     limits: Limits { content_bytes_max: 512, ..Limits::DEFAULT },
+///     ..Config::DEFAULT
+/// };
+/// ```
+#[derive(Clone, Copy)]
+pub struct Config<'a> {
+    /// The bounds of a connection.
+    pub limits: Limits,
+    /// What to accept beyond the rules.
+    pub leniency: Leniency,
+    /// The version of all responses: HTTP/1.1, or HTTP/1.0, with which each connection serves one
+    /// request, unless the client asks for more (spec 7, 62).
+    #[doc(alias = "protocol_version")]
+    pub protocol: Version,
+    /// Answer a request line of GET and a target alone, without head or version, as HTTP/0.9 (spec 46, 47).
+    #[doc(alias = "default_request_version")]
+    pub http_09: bool,
+    /// The `Server` field's value (RFC 9110 §10.2.4); `None` leaves the field out.
+    #[doc(alias = "version_string")]
+    #[doc(alias = "server_version")]
+    pub server: Option<&'a str>,
+    /// Where the time comes from; `None` leaves `Date` out, as a server without a clock must (RFC 9110 §6.6.1).
+    pub clock: Option<&'a (dyn Clock + Sync)>,
+}
+
+impl Config<'_> {
+    /// The defaults: HTTP/1.1, strict, no name, no clock.
+    pub const DEFAULT: Self = Self {
+        limits: Limits::DEFAULT,
+        leniency: Leniency { bare_lf: false, missing_host: false, target_octets: false },
+        protocol: Version::Http11,
+        http_09: false,
+        server: None,
+        clock: None,
+    };
+}
+
+impl Default for Config<'_> {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+impl fmt::Debug for Config<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("limits", &self.limits)
+            .field("leniency", &self.leniency)
+            .field("protocol", &self.protocol)
+            .field("http_09", &self.http_09)
+            .field("server", &self.server)
+            .field("clock", &self.clock.is_some())
+            .finish()
+    }
+}
+
+/// The time, for the `Date` field and for the log.
+pub trait Clock {
+    /// The date now; `None` while it is not known (a device before its first NTP answer).
+    fn date(&self) -> Option<HttpDate>;
+
+    /// Microseconds since any fixed moment, never going back; `None` without such a counter.
+    fn microseconds(&self) -> Option<u64> {
+        None
+    }
+}

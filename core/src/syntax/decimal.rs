@@ -1,0 +1,103 @@
+//! Digits in and out, checked.
+//!
+//! `str::parse` is too kind for a protocol: `"+5".parse::<u64>()` is `Ok(5)`, and two readers who
+//! differ about a length see two different requests.
+
+/// `1*DIGIT`, and nothing else, that fits 64 bits.
+pub(crate) fn parse(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u64, |number, &digit| push_digit(number, digit, 10))
+}
+
+/// `number` with one more `digit` of `radix` 10 or 16 behind it; `None` when it is no digit or too large.
+#[inline]
+pub(crate) fn push_digit(number: u64, digit: u8, radix: u8) -> Option<u64> {
+    let digit = (digit as char).to_digit(u32::from(radix))?;
+    number.checked_mul(u64::from(radix))?.checked_add(u64::from(digit))
+}
+
+/// A number in ASCII digits, without `core::fmt`, which costs kilobytes of flash.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Digits {
+    octets: [u8; Self::MAX],
+    start: usize,
+}
+
+impl Digits {
+    /// `u64::MAX` has 20 decimal digits.
+    const MAX: usize = 20;
+
+    pub(crate) fn decimal(number: u64) -> Self {
+        // A 64-bit division is a call on small processors, and nearly all numbers here fit 32 bits.
+        if let Ok(small) = u32::try_from(number) {
+            let mut rest = small;
+            return Self::new(|| {
+                let digit = (rest % 10) as u8;
+                rest /= 10;
+                (b'0' | digit, rest == 0)
+            });
+        }
+        let mut rest = number;
+        Self::new(|| {
+            let digit = (rest % 10) as u8;
+            rest /= 10;
+            (b'0' | digit, rest == 0)
+        })
+    }
+
+    pub(crate) fn hex(number: usize) -> Self {
+        let mut rest = number;
+        Self::new(|| {
+            let digit = (rest & 15) as u8;
+            rest >>= 4;
+            (if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }, rest == 0)
+        })
+    }
+
+    /// `next` gives digits from the last to the first, and whether this was the first.
+    #[inline]
+    fn new(mut next: impl FnMut() -> (u8, bool)) -> Self {
+        let mut digits = Self { octets: [0; Self::MAX], start: Self::MAX };
+        for place in digits.octets.iter_mut().rev() {
+            let (digit, first) = next();
+            *place = digit;
+            digits.start -= 1;
+            if first {
+                break;
+            }
+        }
+        digits
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.octets.get(self.start..).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn only_plain_digits_are_a_number() {
+        for wrong in ["", "+5", "-5", " 5", "5 ", "0x5", "5,5", "5\0", "٥", "18446744073709551616"] {
+            assert_eq!(parse(wrong.as_bytes()), None, "{wrong}");
+        }
+        assert_eq!(parse(b"007"), Some(7));
+        assert_eq!(parse(b"18446744073709551615"), Some(u64::MAX));
+    }
+
+    #[test]
+    fn digits_are_those_of_the_standard_library() {
+        for shift in 0..64 {
+            for number in [1u64 << shift, (1 << shift) - 1, u64::MAX >> shift, 10u64.saturating_pow(shift)] {
+                assert_eq!(Digits::decimal(number).as_bytes(), number.to_string().as_bytes());
+                assert_eq!(Digits::hex(number as usize).as_bytes(), std::format!("{number:x}").as_bytes());
+                assert_eq!(parse(Digits::decimal(number).as_bytes()), Some(number));
+            }
+        }
+    }
+}

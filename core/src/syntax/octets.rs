@@ -1,0 +1,295 @@
+//! Which octets may stand where, and finding the first one that may not.
+//!
+//! Every rule of the grammar that speaks of single octets is in this file: a table for words, which are
+//! short, and a search in blocks of 16 for values and targets, which are long.
+
+/// May stand in a `token` (RFC 9110 §5.6.2): methods, field names, transfer codings.
+pub(crate) const TOKEN: u8 = 1;
+/// May stand in a field value (RFC 9110 §5.5): visible octets, SP, HTAB and `obs-text`.
+pub(crate) const VALUE: u8 = 1 << 1;
+/// May stand in a request-target: what RFC 3986 §2 allows in a URI reference without fragment.
+pub(crate) const TARGET: u8 = 1 << 2;
+/// Is no URI octet, and yet browsers send it as it is in a query: `"<>\^{|}` and the grave accent.
+pub(crate) const TARGET_BY_BROWSERS: u8 = 1 << 3;
+/// May stand in a `reg-name` (RFC 3986 §3.2.2), `%` included.
+pub(crate) const REG_NAME: u8 = 1 << 4;
+/// A hexadecimal digit.
+pub(crate) const HEX: u8 = 1 << 5;
+/// Needs no escape in a quoted string (RFC 9110 §5.6.4).
+pub(crate) const QUOTED: u8 = 1 << 6;
+
+static CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut octet = 0u8;
+    loop {
+        let mut class = 0;
+        if matches!(octet, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'z' | b'|' | b'~')
+        {
+            class |= TOKEN;
+        }
+        if !is_control(octet) {
+            class |= VALUE;
+        }
+        if !stops_target(octet) {
+            class |= TARGET;
+        }
+        if matches!(octet, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}') {
+            class |= TARGET_BY_BROWSERS;
+        }
+        if matches!(octet, b'!' | b'$'..=b'.' | b'0'..=b'9' | b';' | b'=' | b'A'..=b'Z' | b'_' | b'a'..=b'z' | b'~') {
+            class |= REG_NAME;
+        }
+        if octet.is_ascii_hexdigit() {
+            class |= HEX;
+        }
+        if !is_control(octet) && octet != b'"' && octet != b'\\' {
+            class |= QUOTED;
+        }
+        // The table has one row for each octet, so the index is in range; evaluated while compiling.
+        #[allow(clippy::indexing_slicing)]
+        {
+            table[octet as usize] = class;
+        }
+        if octet == u8::MAX {
+            return table;
+        }
+        octet += 1;
+    }
+}
+
+/// The control octets that no field value may hold: CTL without HTAB.
+#[inline(always)]
+const fn is_control(octet: u8) -> bool {
+    (octet < b' ') & (octet != b'\t') | (octet == 0x7f)
+}
+
+/// Written without branches, so that a block of octets is tested by a few vector instructions.
+#[inline(always)]
+const fn stops_target(octet: u8) -> bool {
+    (octet <= b' ')
+        | (octet >= 0x7f)
+        | (octet == b'"')
+        | (octet == b'#')
+        | (octet == b'<')
+        | (octet == b'>')
+        | (octet == b'\\')
+        | (octet == b'^')
+        | (octet == b'`')
+        | ((octet >= b'{') & (octet <= b'}'))
+}
+
+/// Is `octet` in one of `classes`?
+#[inline(always)]
+pub(crate) fn is(octet: u8, classes: u8) -> bool {
+    // An octet always has its row: `get` on 256 entries with a `u8` compiles to a plain load.
+    CLASSES.get(usize::from(octet)).is_some_and(|class| class & classes != 0)
+}
+
+/// Are all of `octets` in one of `classes`?
+pub(crate) fn are(octets: &[u8], classes: u8) -> bool {
+    octets.iter().all(|&octet| is(octet, classes))
+}
+
+/// Is this a `token` (RFC 9110 §5.6.2)?
+pub(crate) fn is_token(octets: &[u8]) -> bool {
+    !octets.is_empty() && are(octets, TOKEN)
+}
+
+/// Where the octets of `classes` that begin at `at` end: at most `filled`, which is at most the buffer's length.
+#[inline]
+pub(crate) fn end_of(classes: u8, buffer: &[u8], mut at: usize, filled: usize) -> usize {
+    while at < filled {
+        match buffer.get(at) {
+            Some(&octet) if is(octet, classes) => at += 1,
+            _ => return at,
+        }
+    }
+    filled
+}
+
+/// Where the field value that goes on at `at` ends: see [`end_of`].
+#[inline]
+pub(crate) fn end_of_value(buffer: &[u8], at: usize, filled: usize) -> usize {
+    blocks::first(buffer, at, filled, VALUE, is_control)
+}
+
+/// Where the request-target that goes on at `at` ends: see [`end_of`].
+#[inline]
+pub(crate) fn end_of_target(buffer: &[u8], at: usize, filled: usize) -> usize {
+    blocks::first(buffer, at, filled, TARGET, stops_target)
+}
+
+/// With 64-bit registers, and so with vector instructions or at least words of eight octets.
+#[cfg(target_pointer_width = "64")]
+mod blocks {
+    use super::end_of;
+
+    /// Octets that are looked at in one step.
+    const BLOCK: usize = 16;
+
+    /// The first octet at or after `at` that `stops`. A block may reach past `filled`: what stands there is an
+    /// earlier reading's, initialised and harmless, and a hit in it is cut back to `filled`. So the end of
+    /// the input needs no loop of its own; the end of the buffer does.
+    #[inline(always)]
+    pub(super) fn first(
+        buffer: &[u8],
+        mut at: usize,
+        filled: usize,
+        classes: u8,
+        stops: impl Fn(u8) -> bool,
+    ) -> usize {
+        while at < filled {
+            let Some(block) = buffer.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) else {
+                return end_of(classes, buffer, at, filled);
+            };
+            let hits = u128::from_le_bytes(block.map(|octet| if stops(octet) { u8::MAX } else { 0 }));
+            if hits != 0 {
+                return filled.min(at + (hits.trailing_zeros() / u8::BITS) as usize);
+            }
+            at += BLOCK;
+        }
+        filled
+    }
+}
+
+/// On small processors the table is as fast as anything, and smaller.
+#[cfg(not(target_pointer_width = "64"))]
+mod blocks {
+    use super::end_of;
+
+    #[inline(always)]
+    pub(super) fn first(
+        buffer: &[u8],
+        at: usize,
+        filled: usize,
+        classes: u8,
+        _stops: impl Fn(u8) -> bool,
+    ) -> usize {
+        end_of(classes, buffer, at, filled)
+    }
+}
+
+/// Without optional white space (SP and HTAB) at both ends (RFC 9110 §5.6.3).
+pub(crate) fn trim(mut octets: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = octets {
+        octets = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = octets {
+        octets = rest;
+    }
+    octets
+}
+
+/// The members of a comma-separated list, trimmed, without the empty ones, which a recipient
+/// "MUST parse and ignore" (RFC 9110 §5.6.1.2). Not for lists with quoted strings.
+pub(crate) fn list(octets: &[u8]) -> impl Iterator<Item = &[u8]> {
+    octets.split(|&octet| octet == b',').map(trim).filter(|member| !member.is_empty())
+}
+
+/// `octets` before and after the first `separator`.
+pub(crate) fn split_once(octets: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
+    let at = octets.iter().position(|&octet| octet == separator)?;
+    let (before, from) = octets.split_at_checked(at)?;
+    Some((before, from.get(1..)?))
+}
+
+/// Copies as much of `from` as `to` holds and says how much that was.
+/// (`copy_from_slice` panics when the lengths differ.)
+#[inline]
+pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
+    let count = from.len().min(to.len());
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+    count
+}
+
+/// Moves everything from `from` on down to `to`; what is above the moved octets stays as it was.
+pub(crate) fn move_down(octets: &mut [u8], from: usize, to: usize) {
+    let Some(gap) = from.checked_sub(to).filter(|&gap| gap > 0) else { return };
+    // In pieces as long as the gap: no piece overlaps the place it goes to.
+    let mut at = to;
+    while let Some((gone, kept)) = octets.get_mut(at..).and_then(|rest| rest.split_at_mut_checked(gap)) {
+        if kept.is_empty() {
+            return;
+        }
+        copy(kept, gone);
+        at += gap;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    /// The grammar of RFC 9110 and RFC 3986, spelled out octet by octet.
+    #[test]
+    fn classes_are_the_grammars() {
+        for octet in 0..=u8::MAX {
+            let alphanumeric = octet.is_ascii_alphanumeric();
+            let sub_delims = b"!$&'()*+,;=".contains(&octet);
+            let unreserved = alphanumeric || b"-._~".contains(&octet);
+            assert_eq!(is(octet, TOKEN), alphanumeric || b"!#$%&'*+-.^_`|~".contains(&octet), "{octet}");
+            assert_eq!(is(octet, VALUE), octet == b'\t' || (octet >= b' ' && octet != 0x7f), "{octet}");
+            assert_eq!(is(octet, TARGET), unreserved || sub_delims || b"%:@/?[]".contains(&octet), "{octet}");
+            assert_eq!(is(octet, TARGET_BY_BROWSERS), b"\"<>\\^`{|}".contains(&octet), "{octet}");
+            assert_eq!(is(octet, REG_NAME), unreserved || sub_delims || octet == b'%', "{octet}");
+            assert_eq!(is(octet, HEX), octet.is_ascii_hexdigit(), "{octet}");
+            assert_eq!(is(octet, QUOTED), is(octet, VALUE) && !b"\"\\".contains(&octet), "{octet}");
+        }
+    }
+
+    /// Every octet, at every place of a buffer of every small size, with every count of filled octets.
+    #[test]
+    fn blocks_find_what_the_table_finds() {
+        for length in 0..40 {
+            for place in 0..length {
+                for octet in 0..=u8::MAX {
+                    let mut buffer = std::vec![b'a'; length];
+                    buffer[place] = octet;
+                    for filled in [0, place, place + 1, length] {
+                        for at in [0, place / 2, place] {
+                            let value = end_of(VALUE, &buffer, at, filled);
+                            assert_eq!(end_of_value(&buffer, at, filled), value.min(filled));
+                            let target = end_of(TARGET, &buffer, at, filled);
+                            assert_eq!(end_of_target(&buffer, at, filled), target.min(filled));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn move_down_is_copy_within() {
+        for length in 0..24usize {
+            for from in 0..=length {
+                for to in 0..=from {
+                    let mut moved: Vec<u8> = (0..length as u8).collect();
+                    let mut expected = moved.clone();
+                    expected.copy_within(from.., to);
+                    move_down(&mut moved, from, to);
+                    let end = to + length - from;
+                    assert_eq!(moved[..end], expected[..end], "{length} {from} {to}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lists_lose_empty_members_and_white_space() {
+        let members: Vec<&[u8]> = list(b",a ,\t, b c,").collect();
+        assert_eq!(members, [&b"a"[..], b"b c"]);
+        assert_eq!(list(b" , ").count(), 0);
+    }
+
+    #[test]
+    fn split_once_takes_the_first() {
+        assert_eq!(split_once(b"a:b:c", b':'), Some((&b"a"[..], &b"b:c"[..])));
+        assert_eq!(split_once(b":", b':'), Some((&b""[..], &b""[..])));
+        assert_eq!(split_once(b"a", b':'), None);
+    }
+}

@@ -1,0 +1,224 @@
+//! Status codes (RFC 9110 §15 and the IANA registry).
+//!
+//! The constants are of three types, because three things may follow a status line: content, no content,
+//! or another status line. The type decides, so a 204 with content does not compile.
+
+/// A final status whose response may have content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[doc(alias = "HTTPStatus")]
+pub struct Status(u16);
+
+/// A final status whose response has no content: 204, 205 and 304.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoContentStatus(u16);
+
+/// The status of an interim response: another response follows. 101 is none of them, as it ends HTTP on
+/// its connection: see [`switch_protocols`](crate::Response::switch_protocols).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterimStatus(u16);
+
+impl Status {
+    /// The final status with this code, registered or not: 200 to 999, as in Python (spec 77).
+    pub const fn new(code: u16) -> Option<Self> {
+        if matches!(code, 200..=999) { Some(Self(code)) } else { None }
+    }
+
+    /// The three digits of the status line.
+    pub const fn code(self) -> u16 {
+        self.0
+    }
+
+    /// The registered reason phrase; empty where there is none, as in Python's `send_response`.
+    #[doc(alias = "responses")]
+    pub const fn reason(self) -> &'static str {
+        reason(self.0)
+    }
+
+    /// One sentence for people, as on Python's error page; `???` where there is none.
+    #[doc(alias = "responses")]
+    pub const fn explanation(self) -> &'static str {
+        match self.0 {
+            400 => "Bad request syntax or unsupported method",
+            403 => "Request forbidden -- authorization will not help",
+            404 => "Nothing matches the given URI",
+            405 => "Specified method is invalid for this resource",
+            408 => "Request timed out; try again later",
+            411 => "Client must specify Content-Length",
+            412 => "Precondition in headers is false",
+            413 => "Content is too large",
+            414 => "URI is too long",
+            416 => "Cannot satisfy request range",
+            417 => "Expect condition could not be satisfied",
+            429 => "The user has sent too many requests in a given amount of time (\"rate limiting\")",
+            431 => "The server is unwilling to process the request because its header fields are too large",
+            500 => "Server got itself in trouble",
+            501 => "Server does not support this operation",
+            503 => "The server cannot process the request due to a high load",
+            505 => "Cannot fulfill request",
+            _ => "???",
+        }
+    }
+
+    /// Has a response with this status no content, whatever the method (RFC 9110 §6.4.1, §15.3.6)?
+    pub(crate) const fn forbids_content(self) -> bool {
+        matches!(self.0, 100..=199 | 204 | 205 | 304)
+    }
+
+    /// Has a response with this status no `Content-Length` (RFC 9110 §8.6)? A 304 could have the length of
+    /// the 200 that it stands for, which nobody here knows. A 205 says that it is empty.
+    pub(crate) const fn forbids_content_length(self) -> bool {
+        matches!(self.0, 100..=199 | 204 | 304)
+    }
+}
+
+const fn reason(code: u16) -> &'static str {
+    match code {
+        100 => "Continue",
+        101 => "Switching Protocols",
+        102 => "Processing",
+        103 => "Early Hints",
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        203 => "Non-Authoritative Information",
+        204 => "No Content",
+        205 => "Reset Content",
+        206 => "Partial Content",
+        207 => "Multi-Status",
+        208 => "Already Reported",
+        226 => "IM Used",
+        300 => "Multiple Choices",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        305 => "Use Proxy",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
+        418 => "I'm a Teapot",
+        421 => "Misdirected Request",
+        422 => "Unprocessable Content",
+        423 => "Locked",
+        424 => "Failed Dependency",
+        425 => "Too Early",
+        426 => "Upgrade Required",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        451 => "Unavailable For Legal Reasons",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        506 => "Variant Also Negotiates",
+        507 => "Insufficient Storage",
+        508 => "Loop Detected",
+        510 => "Not Extended",
+        511 => "Network Authentication Required",
+        _ => "",
+    }
+}
+
+impl NoContentStatus {
+    /// The three digits of the status line.
+    pub const fn code(self) -> u16 {
+        self.0
+    }
+}
+
+impl InterimStatus {
+    /// The three digits of the status line.
+    pub const fn code(self) -> u16 {
+        self.0
+    }
+}
+
+/// Crate-internal: the status of any response, whatever the type of its constant.
+impl From<NoContentStatus> for Status {
+    fn from(status: NoContentStatus) -> Self {
+        Self(status.0)
+    }
+}
+
+impl From<InterimStatus> for Status {
+    fn from(status: InterimStatus) -> Self {
+        Self(status.0)
+    }
+}
+
+macro_rules! constants {
+    ($($type:ident { $($name:ident = $code:literal),* $(,)? })*) => { $($(
+        #[doc = concat!(stringify!($code), " ", stringify!($name))]
+        pub const $name: $type = $type($code);
+    )*)* };
+}
+
+constants! {
+    InterimStatus { PROCESSING = 102, EARLY_HINTS = 103 }
+    NoContentStatus { NO_CONTENT = 204, RESET_CONTENT = 205, NOT_MODIFIED = 304 }
+    Status {
+        OK = 200, CREATED = 201, ACCEPTED = 202, NON_AUTHORITATIVE_INFORMATION = 203, PARTIAL_CONTENT = 206,
+        MULTI_STATUS = 207, ALREADY_REPORTED = 208, IM_USED = 226,
+        MULTIPLE_CHOICES = 300, MOVED_PERMANENTLY = 301, FOUND = 302, SEE_OTHER = 303, USE_PROXY = 305,
+        TEMPORARY_REDIRECT = 307, PERMANENT_REDIRECT = 308,
+        BAD_REQUEST = 400, UNAUTHORIZED = 401, PAYMENT_REQUIRED = 402, FORBIDDEN = 403, NOT_FOUND = 404,
+        METHOD_NOT_ALLOWED = 405, NOT_ACCEPTABLE = 406, PROXY_AUTHENTICATION_REQUIRED = 407,
+        REQUEST_TIMEOUT = 408, CONFLICT = 409, GONE = 410, LENGTH_REQUIRED = 411, PRECONDITION_FAILED = 412,
+        CONTENT_TOO_LARGE = 413, URI_TOO_LONG = 414, UNSUPPORTED_MEDIA_TYPE = 415,
+        RANGE_NOT_SATISFIABLE = 416, EXPECTATION_FAILED = 417, IM_A_TEAPOT = 418, MISDIRECTED_REQUEST = 421,
+        UNPROCESSABLE_CONTENT = 422, LOCKED = 423, FAILED_DEPENDENCY = 424, TOO_EARLY = 425,
+        UPGRADE_REQUIRED = 426, PRECONDITION_REQUIRED = 428, TOO_MANY_REQUESTS = 429,
+        REQUEST_HEADER_FIELDS_TOO_LARGE = 431, UNAVAILABLE_FOR_LEGAL_REASONS = 451,
+        INTERNAL_SERVER_ERROR = 500, NOT_IMPLEMENTED = 501, BAD_GATEWAY = 502, SERVICE_UNAVAILABLE = 503,
+        GATEWAY_TIMEOUT = 504, HTTP_VERSION_NOT_SUPPORTED = 505, VARIANT_ALSO_NEGOTIATES = 506,
+        INSUFFICIENT_STORAGE = 507, LOOP_DETECTED = 508, NOT_EXTENDED = 510,
+        NETWORK_AUTHENTICATION_REQUIRED = 511,
+    }
+}
+
+/// The answer that only the engine gives, at the first read of a content that waits for it.
+pub(crate) const CONTINUE: Status = Status(100);
+/// The answer of [`switch_protocols`](crate::Response::switch_protocols).
+pub(crate) const SWITCHING_PROTOCOLS: Status = Status(101);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_final_codes_make_a_status() {
+        for code in 0..=u16::MAX {
+            assert_eq!(Status::new(code).is_some(), (200..=999).contains(&code));
+        }
+    }
+
+    #[test]
+    fn reasons_are_fit_for_a_status_line() {
+        for code in 100..=999 {
+            assert!(reason(code).bytes().all(|octet| (b' '..=b'~').contains(&octet)));
+        }
+        assert_eq!(NOT_FOUND.reason(), "Not Found");
+        assert_eq!(Status(999).reason(), "");
+        assert_eq!(Status(999).explanation(), "???");
+    }
+}
