@@ -163,6 +163,25 @@ impl Content {
         Ok(done)
     }
 
+    /// Drops what belongs to the content from `input`, and says how much that was.
+    ///
+    /// # Errors
+    /// The first octet that breaks a rule or a limit.
+    pub(crate) fn discard(&mut self, input: &[u8], limits: &Limits) -> Result<usize, RequestError> {
+        let mut taken = 0;
+        while let (false, [octet, ..]) = (self.is_done(), input.get(taken..).unwrap_or_default()) {
+            let plain = self.plain().min(input.len() - taken);
+            if plain > 0 {
+                self.skip(plain);
+                taken += plain;
+            } else {
+                self.step(*octet, limits)?;
+                taken += 1;
+            }
+        }
+        Ok(taken)
+    }
+
     /// One octet of the chunked framing.
     fn step(&mut self, octet: u8, limits: &Limits) -> Result<(), RequestError> {
         use State::{
@@ -327,11 +346,36 @@ mod tests {
 
     #[test]
     fn extensions_and_trailers_by_grammar() {
-        for extension in [";a", ";a=b", " ; a = b", ";a=\"b;\\\"\\\\c\"", ";a=\"\";b", "\t;\ta\t=\tb ;c", ";a ;b", ";a=b ;c"] {
+        for extension in [
+            ";a",
+            ";a=b",
+            " ; a = b",
+            ";a=\"b;\\\"\\\\c\"",
+            ";a=\"\";b",
+            "\t;\ta\t=\tb ;c",
+            ";a ;b",
+            ";a=b ;c",
+        ] {
             let input = format!("1{extension}\r\nx\r\n0{extension}\r\n\r\n");
             assert_eq!(chunked(&input).as_deref(), Ok("x"), "{extension}");
         }
-        for extension in [" ", ";", "; ", ";a ", ";a=", ";a= ", ";a=b ", ";=b", ";a=\"", ";a=\"b\"c", ";a=b=c", ";a=\"\\", ";a b", ";a\"", "\t"] {
+        for extension in [
+            " ",
+            ";",
+            "; ",
+            ";a ",
+            ";a=",
+            ";a= ",
+            ";a=b ",
+            ";=b",
+            ";a=\"",
+            ";a=\"b\"c",
+            ";a=b=c",
+            ";a=\"\\",
+            ";a b",
+            ";a\"",
+            "\t",
+        ] {
             let input = format!("1{extension}\r\nx\r\n0\r\n\r\n");
             let expected = Err(RequestError::ChunkExtension);
             assert_eq!(chunked(&input), expected, "{extension:?}");
@@ -355,7 +399,9 @@ mod tests {
 
     #[test]
     fn sizes_and_ends_are_strict() {
-        for size in ["", "-1", "+1", "0x1", " 1", "g", "1g", "11111111111111111", "00000000000000001", "1.0", "1,"] {
+        for size in
+            ["", "-1", "+1", "0x1", " 1", "g", "1g", "11111111111111111", "00000000000000001", "1.0", "1,"]
+        {
             assert_eq!(chunked(&format!("{size}\r\nx\r\n0\r\n\r\n")), Err(RequestError::ChunkSize), "{size}");
         }
         assert_eq!(chunked("ffffffffffffffff\r\n"), Err(RequestError::ContentTooLarge));

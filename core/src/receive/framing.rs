@@ -61,7 +61,11 @@ impl Coding {
 ///
 /// # Errors
 /// Every combination on which two readers could differ.
-pub(crate) fn framing(version: Version, length: Option<&[u8]>, coding: Coding) -> Result<Framing, RequestError> {
+pub(crate) fn framing(
+    version: Version,
+    length: Option<&[u8]>,
+    coding: Coding,
+) -> Result<Framing, RequestError> {
     match (coding, length) {
         (Coding::Absent, None) => Ok(Framing::None),
         (Coding::Absent, Some(digits)) => match decimal::parse(digits) {

@@ -225,7 +225,6 @@ pub struct RequestHead<'a> {
     fields: Fields<'a>,
     framing: Framing,
     length: usize,
-    notes: Notes,
 }
 
 impl<'a> RequestHead<'a> {
@@ -266,7 +265,6 @@ impl<'a> RequestHead<'a> {
             fields: Fields::new(fields),
             framing: end.framing,
             length: end.length,
-            notes: end.notes,
         })
     }
 
@@ -323,10 +321,6 @@ impl<'a> RequestHead<'a> {
     #[allow(clippy::len_without_is_empty)] // A head is never empty.
     pub fn len(&self) -> usize {
         self.length
-    }
-
-    pub(crate) fn notes(&self) -> Notes {
-        self.notes
     }
 }
 

@@ -78,7 +78,16 @@ const LIMIT_MAX: u32 = 1 << 30;
 
 impl Scan {
     pub(crate) const fn new() -> Self {
-        Self { at: 0, mark: 0, limit: 0, name_length: 0, notes: 0, state: State::Start, fields: 0, empty_lines: 0 }
+        Self {
+            at: 0,
+            mark: 0,
+            limit: 0,
+            name_length: 0,
+            notes: 0,
+            state: State::Start,
+            fields: 0,
+            empty_lines: 0,
+        }
     }
 
     /// Has anything of a request arrived? (Empty lines are nothing.)
@@ -265,7 +274,8 @@ impl Scan {
     /// May `octet` stand at the limit? The limit of the request line does not count its line end; that of the
     /// fields counts theirs, and not the empty line after them.
     fn may_exceed_limit(&self, octet: u8) -> bool {
-        let ends_section = matches!(octet, b'\r' | b'\n') && (self.in_request_line() || self.state == State::FieldStart);
+        let ends_section =
+            matches!(octet, b'\r' | b'\n') && (self.in_request_line() || self.state == State::FieldStart);
         ends_section || self.waits_for_line_feed()
     }
 

@@ -40,7 +40,11 @@ impl<'a> Target<'a> {
     /// [`RequestError::Target`] for a form that is none of the four, or not one that `method` may have.
     pub(crate) fn parse(method: Method<'_>, target: &'a [u8]) -> Result<Self, RequestError> {
         if method == Method::Connect {
-            return if is_authority(target, Port::Required) { Ok(Self::Authority(target)) } else { Err(RequestError::Target) };
+            return if is_authority(target, Port::Required) {
+                Ok(Self::Authority(target))
+            } else {
+                Err(RequestError::Target)
+            };
         }
         match target {
             [b'/', ..] => {
@@ -58,7 +62,11 @@ impl<'a> Target<'a> {
         let end = rest.iter().position(|octet| matches!(octet, b'/' | b'?')).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at_checked(end)?;
         // Userinfo is no part of a request's authority: "treat its presence as an error" (RFC 9110 §4.2.4).
-        if !is_scheme(scheme) || !is_authority(authority, Port::Optional) || authority.starts_with(b":") || authority.is_empty() {
+        if !is_scheme(scheme)
+            || !is_authority(authority, Port::Optional)
+            || authority.starts_with(b":")
+            || authority.is_empty()
+        {
             return None;
         }
         let (path, query) = split_query(rest);
@@ -165,7 +173,10 @@ fn is_ip_literal(octets: &[u8]) -> bool {
     let [b'v' | b'V', future @ ..] = octets else { return is_ipv6(octets) };
     octets::split_once(future, b'.').is_some_and(|(version, address)| {
         let address_octet = |octet: &u8| *octet == b':' || (octets::is(*octet, REG_NAME) && *octet != b'%');
-        !version.is_empty() && octets::are(version, HEX) && !address.is_empty() && address.iter().all(address_octet)
+        !version.is_empty()
+            && octets::are(version, HEX)
+            && !address.is_empty()
+            && address.iter().all(address_octet)
     })
 }
 
@@ -246,7 +257,20 @@ mod tests {
         assert_eq!(parse("HTTPS://[::1]"), Ok(bare));
         let query = Target::Absolute { scheme: b"http", authority: b"a", path: b"/", query: Some(b"/x") };
         assert_eq!(parse("http://a?/x"), Ok(query));
-        for wrong in ["a", "a/b", "http:/a", "http:a", "1http://a/", "http://", "http:///a", "http://u@a/", "http://a:x/", "://a/", "?", "http://:80/"] {
+        for wrong in [
+            "a",
+            "a/b",
+            "http:/a",
+            "http:a",
+            "1http://a/",
+            "http://",
+            "http:///a",
+            "http://u@a/",
+            "http://a:x/",
+            "://a/",
+            "?",
+            "http://:80/",
+        ] {
             assert_eq!(parse(wrong), Err(RequestError::Target), "{wrong}");
         }
     }
@@ -271,10 +295,42 @@ mod tests {
 
     #[test]
     fn hosts() {
-        for right in ["", "a", "a:", "a:80", ":80", "a-b.c_d~", "1.2.3.4", "999.1", "%41", "a!$&'()*+,;=", "[::]:1", "[v1.a:b]"] {
+        for right in [
+            "",
+            "a",
+            "a:",
+            "a:80",
+            ":80",
+            "a-b.c_d~",
+            "1.2.3.4",
+            "999.1",
+            "%41",
+            "a!$&'()*+,;=",
+            "[::]:1",
+            "[v1.a:b]",
+        ] {
             assert!(is_authority(right.as_bytes(), Port::Optional), "{right}");
         }
-        for wrong in ["a b", "a/b", "u@a", "a:b", "a:1:2", "%4", "%zz", "[", "[]", "[::1", "[::1]a", "[v.a]", "[v1.]", "[v1.%41]", "ä", "a\\b", "::1", "[::1%25eth0]"] {
+        for wrong in [
+            "a b",
+            "a/b",
+            "u@a",
+            "a:b",
+            "a:1:2",
+            "%4",
+            "%zz",
+            "[",
+            "[]",
+            "[::1",
+            "[::1]a",
+            "[v.a]",
+            "[v1.]",
+            "[v1.%41]",
+            "ä",
+            "a\\b",
+            "::1",
+            "[::1%25eth0]",
+        ] {
             assert!(!is_authority(wrong.as_bytes(), Port::Optional), "{wrong}");
         }
     }

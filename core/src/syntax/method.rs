@@ -147,7 +147,11 @@ impl Methods {
 
     /// The members, in the order of RFC 9110 §9.3.
     pub fn iter(self) -> impl Iterator<Item = Method<'static>> {
-        Method::REGISTERED.into_iter().enumerate().filter(move |(place, _)| self.0 >> place & 1 == 1).map(|(_, method)| method)
+        Method::REGISTERED
+            .into_iter()
+            .enumerate()
+            .filter(move |(place, _)| self.0 >> place & 1 == 1)
+            .map(|(_, method)| method)
     }
 }
 

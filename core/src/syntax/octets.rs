@@ -38,7 +38,8 @@ const fn classes() -> [u8; 256] {
         if matches!(octet, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}') {
             class |= TARGET_BY_BROWSERS;
         }
-        if matches!(octet, b'!' | b'$'..=b'.' | b'0'..=b'9' | b';' | b'=' | b'A'..=b'Z' | b'_' | b'a'..=b'z' | b'~') {
+        if matches!(octet, b'!' | b'$'..=b'.' | b'0'..=b'9' | b';' | b'=' | b'A'..=b'Z' | b'_' | b'a'..=b'z' | b'~')
+        {
             class |= REG_NAME;
         }
         if octet.is_ascii_hexdigit() {

@@ -73,7 +73,6 @@ impl Status {
 
 const fn reason(code: u16) -> &'static str {
     match code {
-        100 => "Continue",
         101 => "Switching Protocols",
         102 => "Processing",
         103 => "Early Hints",
@@ -196,8 +195,6 @@ constants! {
     }
 }
 
-/// The answer that only the engine gives, at the first read of a content that waits for it.
-pub(crate) const CONTINUE: Status = Status(100);
 /// The answer of [`switch_protocols`](crate::Response::switch_protocols).
 pub(crate) const SWITCHING_PROTOCOLS: Status = Status(101);
 

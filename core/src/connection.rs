@@ -1,0 +1,149 @@
+//! What state is a connection in? Everything that changes protocol state between requests is here.
+//!
+//! ```text
+//!            ┌─────────────────── persistent ───────────────────┐
+//!            ▼                                                  │
+//!   ──► Head ──whole head──► (exchange) ──unread content──► Draining ──► Closed
+//!            │                   │  └─────deferred content──► Sending ──┘ ▲
+//!            └──refused──────────┴───────not persistent──────────────────┘
+//! ```
+//!
+//! A [`Connection`] holds no bytes, no clock and no stream. It is what a connection at rest costs: at most 28 bytes
+//! on a 32-bit processor.
+
+use crate::receive::content::Content;
+use crate::receive::head::HeadReader;
+use crate::syntax::error::{RequestError, SendError};
+use embedded_io::ErrorKind;
+
+/// The protocol state of one connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    pub(crate) phase: Phase,
+    /// Requests whose head was complete.
+    pub(crate) requests: u16,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Phase {
+    /// Between requests, or in the middle of a head.
+    Head(HeadReader),
+    /// The handler left content unread. It is dropped, within a limit.
+    Draining(Content),
+    /// The handler has returned, and its content is sent as room comes.
+    Sending(Sending),
+    /// Nothing more is read or written.
+    Closed(CloseReason),
+}
+
+/// Content that is sent without its handler.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sending {
+    pub(crate) source: Source,
+    pub(crate) then: After,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source {
+    Static(&'static [u8]),
+    Producer(Producing),
+}
+
+/// Aligned as four octets are, so that it fits a connection's slot on a board.
+#[derive(Clone, Copy, Debug)]
+#[repr(Rust, packed(4))]
+pub(crate) struct Producing {
+    pub(crate) position: u64,
+    pub(crate) left: u64,
+    pub(crate) key: u32,
+}
+
+/// What follows the content that is being sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    NextRequest,
+    Close,
+}
+
+/// Does the connection go on?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(alias = "close_connection")]
+pub enum Persistence {
+    /// Another request may follow.
+    KeepAlive,
+    /// The connection is to be closed.
+    Close(CloseReason),
+}
+
+/// Why a connection is to be closed, which tells how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The client ended the stream between two requests. Close.
+    EndOfStream,
+    /// The client was silent for too long between two requests. Close without a word.
+    Idle,
+    /// The last response was sent whole, and one side wanted it to be the last. Close for writing, and wait a moment
+    /// for the client to do the same: it may still be sending, and would lose the response to a reset.
+    Finished,
+    /// The request was refused, and the refusal was sent. Close as for [`Finished`](Self::Finished).
+    Refused(RequestError),
+    /// The response broke off. Cut the connection, so that the client can see that what it has is not whole.
+    Broken(SendError),
+    /// The transport failed. There is nothing to save.
+    Transport(ErrorKind),
+    /// The owner ended it: see [`Session::close`](crate::Session::close).
+    Asked,
+}
+
+impl Connection {
+    /// A new connection, before its first request.
+    pub const fn new() -> Self {
+        Self { phase: Phase::Head(HeadReader::new()), requests: 0 }
+    }
+
+    /// Is it between two requests, with nothing of the next one there? Such a connection may be closed at any time.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Head(reader) if !reader.has_begun())
+    }
+
+    /// Has a request begun whose head is not complete? It is under the head's deadline.
+    pub fn is_in_head(&self) -> bool {
+        matches!(self.phase, Phase::Head(reader) if reader.has_begun())
+    }
+
+    /// Is content being sent that a handler has left behind?
+    pub fn is_sending(&self) -> bool {
+        matches!(self.phase, Phase::Sending(_))
+    }
+
+    /// How many requests had a complete head?
+    pub fn requests(&self) -> u16 {
+        self.requests
+    }
+
+    /// Why the connection is to be closed, if it is.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        match self.phase {
+            Phase::Closed(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn next_request(&mut self) {
+        self.phase = Phase::Head(HeadReader::new());
+    }
+
+    pub(crate) fn close(&mut self, reason: CloseReason) {
+        self.phase = Phase::Closed(reason);
+    }
+}
+
+impl Default for Connection {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(target_pointer_width = "32")]
+const _: () = assert!(size_of::<Connection>() <= 28);

@@ -1,0 +1,72 @@
+//! The transport, erased: one object-safe trait over every stream, so that handlers have no type parameters and flash
+//! holds one copy of the code.
+
+use embedded_io::{Error, ErrorKind, Read, Write};
+
+/// A connection's stream, as the engine uses it.
+///
+/// Every `embedded_io::Read + Write` is one. Implement it directly only for a stream that can tell how much it takes
+/// without waiting.
+pub trait Wire {
+    /// Reads at least one byte into `buffer`, waiting if need be; `Ok(0)` is the end of the stream. Never called
+    /// with an empty buffer.
+    ///
+    /// # Errors
+    /// The kind of the transport's failure; [`ErrorKind::TimedOut`] when the client was silent for too long.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind>;
+
+    /// Writes at least one byte of `bytes`, waiting if need be.
+    ///
+    /// # Errors
+    /// The kind of the transport's failure.
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind>;
+
+    /// Sends what the stream itself holds back.
+    ///
+    /// # Errors
+    /// The kind of the transport's failure.
+    fn flush(&mut self) -> Result<(), ErrorKind>;
+
+    /// How many bytes `write` takes now without waiting. A stream that may wait has no bound.
+    fn room(&mut self) -> usize {
+        usize::MAX
+    }
+}
+
+impl<S: Read + Write> Wire for S {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+        Read::read(self, buffer).map_err(|error| error.kind())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
+        Write::write(self, bytes).map_err(|error| error.kind())
+    }
+
+    fn flush(&mut self) -> Result<(), ErrorKind> {
+        Write::flush(self).map_err(|error| error.kind())
+    }
+}
+
+/// Reads, and again after an interruption. More than the buffer's length is an error of the stream's.
+pub(crate) fn read(wire: &mut dyn Wire, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+    loop {
+        match wire.read(buffer) {
+            Err(ErrorKind::Interrupted) => {}
+            Ok(count) if count > buffer.len() => return Err(ErrorKind::Other),
+            result => return result,
+        }
+    }
+}
+
+/// Writes all of `bytes`. (`embedded_io`'s own `write_all` panics when `write` returns `Ok(0)`.)
+pub(crate) fn write_all(wire: &mut dyn Wire, mut bytes: &[u8]) -> Result<(), ErrorKind> {
+    while !bytes.is_empty() {
+        match wire.write(bytes) {
+            Ok(0) => return Err(ErrorKind::WriteZero),
+            Ok(count) => bytes = bytes.get(count..).ok_or(ErrorKind::Other)?,
+            Err(ErrorKind::Interrupted) => {}
+            Err(kind) => return Err(kind),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! How is a response's content delimited, and does its connection go on? (RFC 9112 §6, §9)
+//!
+//! The only place that writes `Content-Length`, `Transfer-Encoding` and `Connection`.
+
+use crate::send::output::{Full, Output};
+use crate::syntax::decimal::Digits;
+use crate::syntax::version::Version;
+
+/// What the head says about where the content ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Nothing: there is no content by the status or the method.
+    Silent,
+    /// After so many octets.
+    Length(u64),
+    /// After the last chunk. Only for HTTP/1.1.
+    Chunked,
+    /// Where the connection ends.
+    UntilClose,
+}
+
+impl Framing {
+    /// The one for content of unknown length.
+    pub(crate) fn streamed(version: Version) -> Self {
+        if version >= Version::Http11 { Self::Chunked } else { Self::UntilClose }
+    }
+}
+
+/// What the head says about the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConnectionOption {
+    /// It ends after this response.
+    Close,
+    /// It goes on, as it does in HTTP/1.1.
+    Silent,
+    /// It goes on, although the client speaks HTTP/1.0: it asked for that, and must be told (RFC 9112 §9.3).
+    KeepAlive,
+}
+
+/// The longest text that [`put`] makes: `keep-alive` and a length of 20 digits; a streamed head
+/// is shorter, even with the first chunk's size.
+pub(crate) const TEXT_MAX: usize = 24 + 16 + 20 + 2 + 2;
+
+/// Puts the last lines of a head, and the empty line.
+pub(crate) fn put(out: &mut Output<'_>, framing: Framing, option: ConnectionOption) -> Result<(), Full> {
+    out.push(match option {
+        ConnectionOption::Close => b"Connection: close\r\n",
+        ConnectionOption::Silent => b"",
+        ConnectionOption::KeepAlive => b"Connection: keep-alive\r\n",
+    })?;
+    match framing {
+        Framing::Silent | Framing::UntilClose => {}
+        Framing::Length(length) => {
+            out.push(b"Content-Length: ")?;
+            out.push(Digits::decimal(length).as_bytes())?;
+            out.push(b"\r\n")?;
+        }
+        Framing::Chunked => out.push(b"Transfer-Encoding: chunked\r\n")?,
+    }
+    out.push(b"\r\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_is_longer_than_the_gap() {
+        let framings = [Framing::Silent, Framing::Length(u64::MAX), Framing::Chunked, Framing::UntilClose];
+        let options = [ConnectionOption::Close, ConnectionOption::Silent, ConnectionOption::KeepAlive];
+        let mut longest = 0;
+        for framing in framings {
+            for option in options {
+                let mut buffer = [0; TEXT_MAX];
+                let mut out = Output::new(&mut buffer, 0);
+                assert_eq!(put(&mut out, framing, option), Ok(()));
+                longest = longest.max(out.filled());
+            }
+        }
+        assert_eq!(longest, TEXT_MAX);
+    }
+}
