@@ -1,0 +1,351 @@
+//! Whose turn is it? One loop over all sockets, asleep when there is nothing to do.
+//!
+//! ```text
+//!              SYN                first byte              complete
+//!   Vacant ───────────► Silent ──────────────► Receiving ──────────► (application) ──► Sending
+//!     ▲                    │                     │    ▲                   │              │
+//!     │                    │       first byte of │    │                   ▼              │
+//!     │   too slow,        │         the next one│    └────────────── Idle ◄─────────────┘
+//!     └── somebody else ◄──┴─────────────────────┘                      │
+//!         waits, or done: Leaving ◄─────────────────────────────────────┘
+//! ```
+//!
+//! An application is called when there are bytes, room or news for it, and otherwise costs nothing. It runs to completion;
+//! when it waits, in [`Stream`], the network goes on and the other connections wait with it.
+//!
+//! Nobody is locked out: when all sockets are taken and another client asks, the one who has been idle longest has to go.
+
+use cortex_m::singleton;
+use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet, SocketStorage};
+use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
+use smoltcp::time::Instant;
+use smoltcp::wire::{EthernetAddress, IpCidr, Ipv4Address};
+
+use crate::board::{self, Card, FRAME_BYTES, RECEIVE_BYTES, SEND_BYTES};
+use crate::net::Frames;
+use crate::stream::Stream;
+
+/// Connections at the same time.
+pub const CONNECTIONS: usize = 4;
+/// The port that we listen on.
+pub const PORT: u16 = 80;
+/// QEMU's user network gives these without asking.
+const ADDRESS: Ipv4Address = Ipv4Address::new(10, 0, 2, 15);
+const GATEWAY: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
+
+/// What is served.
+pub trait Application {
+    /// What is kept for a connection between two of its turns. A new connection begins with the default.
+    type Connection: Default;
+
+    /// Goes on with a connection: bytes have come, or there is room for more, or its time is up.
+    fn advance(&mut self, connection: &mut Self::Connection, stream: &mut Stream<'_>) -> Progress;
+}
+
+/// How an application leaves a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Between two requests. It may be closed to make room.
+    Idle,
+    /// Something has begun, and the client has to send the rest.
+    Receiving,
+    /// There is more to send as soon as there is room. Call again then.
+    Sending,
+    /// All is said. Close it when all is sent.
+    Close,
+}
+
+/// Serves for ever.
+pub fn serve<A: Application>(card: Card, application: &mut A) -> ! {
+    let Some(network) = Network::start(card) else { board::restart_after("network started twice") };
+    let mut network = network;
+    let mut connections: [A::Connection; CONNECTIONS] = Default::default();
+    board::log("listening on port 80 of ");
+    board::log(board::NAME);
+    board::log("\n");
+    loop {
+        let mut busy = network.poll();
+        for (index, connection) in connections.iter_mut().enumerate() {
+            busy |= network.attend(index, |fresh, stream| {
+                if fresh {
+                    *connection = A::Connection::default();
+                }
+                application.advance(connection, stream)
+            });
+        }
+        if !busy {
+            board::sleep();
+        }
+    }
+}
+
+/// What a socket is doing, as far as the one who waits for it is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// It listens.
+    Vacant,
+    /// Somebody came, and has not said a word.
+    Silent,
+    Idle,
+    Receiving,
+    Sending,
+    /// The application has the stream in its hands.
+    Serving,
+    /// We have said good-bye, and wait for theirs.
+    Leaving,
+}
+
+impl Phase {
+    /// How long a client may stay in a phase, counted from its beginning, in milliseconds.
+    const fn limit_ms(self) -> u64 {
+        match self {
+            // Nobody waits; or `Stream` watches the time.
+            Self::Vacant | Self::Serving => u64::MAX,
+            Self::Silent | Self::Receiving => 10_000,
+            Self::Idle => 15_000,
+            // Counted from the last byte that went out.
+            Self::Sending => 30_000,
+            Self::Leaving => 1_000,
+        }
+    }
+
+    /// The same when somebody waits for the socket.
+    const fn limit_when_pressed_ms(self) -> u64 {
+        match self {
+            Self::Vacant | Self::Serving => u64::MAX,
+            Self::Idle | Self::Leaving => 0,
+            Self::Silent => 500,
+            Self::Receiving | Self::Sending => 2_000,
+        }
+    }
+}
+
+/// A socket, and who sits there.
+struct Seat {
+    handle: SocketHandle,
+    phase: Phase,
+    since_ms: u64,
+    /// Nobody has told the application about this client yet.
+    is_fresh: bool,
+    /// How many bytes waited when the application last looked.
+    seen: usize,
+}
+
+impl Seat {
+    fn enter(&mut self, phase: Phase, now_ms: u64) {
+        self.phase = phase;
+        self.since_ms = now_ms;
+    }
+
+    fn elapsed_ms(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.since_ms)
+    }
+}
+
+/// The network: everything that goes on while an application waits.
+pub(crate) struct Network {
+    interface: Interface,
+    frames: Frames,
+    sockets: SocketSet<'static>,
+    seats: [Seat; CONNECTIONS],
+}
+
+impl Network {
+    /// `None` when called twice.
+    #[allow(
+        clippy::large_stack_arrays,
+        reason = "they are static: `singleton` only looks as if it built them here"
+    )]
+    fn start(card: Card) -> Option<Self> {
+        let received = singleton!(: [u8; FRAME_BYTES] = [0; FRAME_BYTES])?;
+        let sent = singleton!(: [u8; FRAME_BYTES] = [0; FRAME_BYTES])?;
+        let receive_buffers =
+            singleton!(: [[u8; RECEIVE_BYTES]; CONNECTIONS] = [[0; RECEIVE_BYTES]; CONNECTIONS])?;
+        let send_buffers = singleton!(: [[u8; SEND_BYTES]; CONNECTIONS] = [[0; SEND_BYTES]; CONNECTIONS])?;
+        let storage =
+            singleton!(: [SocketStorage<'static>; CONNECTIONS] = [SocketStorage::EMPTY; CONNECTIONS])?;
+
+        let mut frames = Frames::new(card, received, sent);
+        let mut config = Config::new(EthernetAddress(frames.address()).into());
+        // Sequence numbers start from it. On a board with a source of randomness, ask that: who can guess the numbers
+        // can speak for another.
+        config.random_seed = 0x6874_7470_6c69_6e67;
+        let mut interface = Interface::new(config, &mut frames, now());
+        interface.update_ip_addrs(|addresses| {
+            // There is room for one, and it is the first.
+            let _ = addresses.push(IpCidr::new(ADDRESS.into(), 24));
+        });
+        let _ = interface.routes_mut().add_default_ipv4_route(GATEWAY);
+
+        let mut sockets = SocketSet::new(storage.as_mut_slice());
+        let mut buffers = receive_buffers.iter_mut().zip(send_buffers.iter_mut());
+        let seats = core::array::from_fn(|_| {
+            let (incoming, outgoing): (&mut [u8], &mut [u8]) = match buffers.next() {
+                Some((incoming, outgoing)) => (incoming, outgoing),
+                // There are as many as seats.
+                None => Default::default(),
+            };
+            let mut socket = Socket::new(SocketBuffer::new(incoming), SocketBuffer::new(outgoing));
+            // Responses are written whole, so there is nothing to wait for before sending.
+            socket.set_nagle_enabled(false);
+            socket.set_ack_delay(None);
+            Seat { handle: sockets.add(socket), phase: Phase::Vacant, since_ms: 0, is_fresh: false, seen: 0 }
+        });
+        Some(Self { interface, frames, sockets, seats })
+    }
+
+    /// Moves frames, and keeps the seats. Says whether anything happened.
+    pub(crate) fn poll(&mut self) -> bool {
+        self.frames.set_listening(self.is_listening());
+        let mut changed = self.interface.poll(now(), &mut self.frames, &mut self.sockets) != PollResult::None;
+        let now_ms = board::uptime_ms();
+        for index in 0..CONNECTIONS {
+            self.keep_seat(index, now_ms);
+        }
+        if self.frames.is_held() {
+            changed = true;
+            if !self.is_listening() && !self.make_room(now_ms) {
+                self.frames.drop_held();
+            }
+        }
+        changed
+    }
+
+    fn is_listening(&self) -> bool {
+        self.seats.iter().any(|seat| self.sockets.get::<Socket<'_>>(seat.handle).is_listening())
+    }
+
+    /// Follows what the network did to a socket.
+    fn keep_seat(&mut self, index: usize, now_ms: u64) {
+        let Some(seat) = self.seats.get_mut(index) else { return };
+        let socket = self.sockets.get_mut::<Socket<'_>>(seat.handle);
+        match socket.state() {
+            // In TIME-WAIT smoltcp would keep the socket for ten seconds, so that late segments find somebody. A
+            // board with four of them cannot wait; a new connection has other sequence numbers.
+            State::Closed | State::TimeWait => {
+                // Refused only for port 0, or for a socket in use.
+                let _ = socket.listen(PORT);
+                seat.enter(Phase::Vacant, now_ms);
+            }
+            State::Listen | State::SynSent => seat.phase = Phase::Vacant,
+            State::SynReceived | State::Established | State::CloseWait => {
+                if seat.phase == Phase::Vacant {
+                    seat.enter(Phase::Silent, now_ms);
+                    seat.is_fresh = true;
+                    seat.seen = 0;
+                }
+            }
+            State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck => {
+                // What still comes is of no interest, but left in the buffer it would keep the end from coming.
+                while socket.recv(|bytes| (bytes.len(), bytes.len())).is_ok_and(|length| length > 0) {}
+                if seat.phase != Phase::Leaving {
+                    seat.enter(Phase::Leaving, now_ms);
+                }
+            }
+        }
+        // The phases between are ended by the application, so that it can say why.
+        if matches!(seat.phase, Phase::Leaving) && seat.elapsed_ms(now_ms) > seat.phase.limit_ms() {
+            socket.abort();
+        }
+    }
+
+    /// Takes a socket from the client that deserves it least. Says whether there was one.
+    fn make_room(&mut self, now_ms: u64) -> bool {
+        let sockets = &self.sockets;
+        let victim = self
+            .seats
+            .iter_mut()
+            .filter_map(|seat| {
+                let overdue_ms = seat.elapsed_ms(now_ms).checked_sub(seat.phase.limit_when_pressed_ms())?;
+                let is_idle = matches!(seat.phase, Phase::Idle | Phase::Leaving);
+                // An answer that is still on its way is not cut short.
+                let is_done = sockets.get::<Socket<'_>>(seat.handle).send_queue() == 0;
+                (is_done || !is_idle).then_some((is_idle, overdue_ms, seat))
+            })
+            .max_by_key(|&(is_idle, overdue_ms, _)| (is_idle, overdue_ms));
+        let Some((_, _, seat)) = victim else { return false };
+        self.sockets.get_mut::<Socket<'_>>(seat.handle).abort();
+        // The reset has to go out before the socket forgets whom it is for.
+        self.interface.poll_egress(now(), &mut self.frames, &mut self.sockets);
+        let _ = self.sockets.get_mut::<Socket<'_>>(seat.handle).listen(PORT);
+        seat.enter(Phase::Vacant, now_ms);
+        true
+    }
+
+    /// Lets the application have a turn with a connection, if there is anything for it. Says whether there was.
+    fn attend(&mut self, index: usize, advance: impl FnOnce(bool, &mut Stream<'_>) -> Progress) -> bool {
+        let now_ms = board::uptime_ms();
+        let Some(seat) = self.seats.get_mut(index) else { return false };
+        let socket = self.sockets.get_mut::<Socket<'_>>(seat.handle);
+        if !matches!(seat.phase, Phase::Silent | Phase::Idle | Phase::Receiving | Phase::Sending)
+            || socket.state() == State::SynReceived
+        {
+            return false;
+        }
+        let is_late = seat.elapsed_ms(now_ms) > seat.phase.limit_ms();
+        if is_late && matches!(seat.phase, Phase::Silent | Phase::Idle) {
+            socket.close();
+            return true;
+        }
+        let has_news = if seat.phase == Phase::Sending {
+            socket.can_send() || !socket.may_send()
+        } else {
+            socket.recv_queue() != seat.seen || socket.state() == State::CloseWait
+        };
+        if !has_news && !is_late {
+            return false;
+        }
+
+        let before = seat.phase;
+        let fresh = core::mem::take(&mut seat.is_fresh);
+        seat.phase = Phase::Serving;
+        let deadline_ms = if is_late { 0 } else { now_ms + Stream::PATIENCE_MS };
+        let mut stream = Stream::new(self, index, deadline_ms);
+        let progress = advance(fresh, &mut stream);
+        let moved = stream.close();
+
+        let now_ms = board::uptime_ms();
+        let Some(seat) = self.seats.get_mut(index) else { return false };
+        let socket = self.sockets.get_mut::<Socket<'_>>(seat.handle);
+        if seat.phase != Phase::Serving {
+            // The client left meanwhile, and perhaps another one came.
+            return true;
+        }
+        // If it took something there may be more behind it: another request, for example.
+        seat.seen = if moved.received > 0 { 0 } else { socket.recv_queue() };
+        match progress {
+            Progress::Idle if before == Phase::Idle && moved.is_nothing() => seat.phase = Phase::Idle,
+            Progress::Idle => seat.enter(Phase::Idle, now_ms),
+            // From its first byte on, however it drips.
+            Progress::Receiving if before == Phase::Receiving && moved.is_nothing() => {
+                seat.phase = Phase::Receiving;
+            }
+            Progress::Receiving => seat.enter(Phase::Receiving, now_ms),
+            Progress::Sending if before == Phase::Sending && moved.is_nothing() => {
+                seat.phase = Phase::Sending;
+            }
+            Progress::Sending => seat.enter(Phase::Sending, now_ms),
+            Progress::Close => {
+                socket.close();
+                seat.enter(Phase::Leaving, now_ms);
+            }
+        }
+        true
+    }
+
+    /// The socket at a seat.
+    pub(crate) fn socket(&mut self, index: usize) -> Option<&mut Socket<'static>> {
+        let seat = self.seats.get(index)?;
+        Some(self.sockets.get_mut::<Socket<'_>>(seat.handle))
+    }
+
+    /// Is it still the same client?
+    pub(crate) fn is_serving(&self, index: usize) -> bool {
+        self.seats.get(index).is_some_and(|seat| seat.phase == Phase::Serving)
+    }
+}
+
+fn now() -> Instant {
+    // The sign bit is reached after 292 million years.
+    Instant::from_millis(board::uptime_ms().cast_signed())
+}

@@ -1,0 +1,156 @@
+//! A socket as a stream: what an application reads from and writes to.
+//!
+//! Bytes are *peeked*: they stay in the socket until it is known that they belong to this request. What follows them, the
+//! next request of the same client, may not be kept anywhere else, because one buffer serves all connections.
+//!
+//! [`Read`] and [`Write`] wait when they must, until the deadline. The network goes on meanwhile.
+
+use embedded_io::{ErrorKind, ErrorType, Read, Write};
+
+use crate::board;
+use crate::server::Network;
+
+/// One connection, for as long as an application has its turn.
+pub struct Stream<'a> {
+    network: &'a mut Network,
+    index: usize,
+    deadline_ms: u64,
+    /// Bytes that were read, and still are in the socket.
+    taken: usize,
+    moved: Moved,
+}
+
+/// How many bytes a turn has moved.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Moved {
+    pub(crate) received: usize,
+    pub(crate) sent: usize,
+}
+
+impl Moved {
+    pub(crate) fn is_nothing(self) -> bool {
+        self.received == 0 && self.sent == 0
+    }
+}
+
+impl<'a> Stream<'a> {
+    /// How long an application may wait for its client in one turn, when nothing moves. The others wait too.
+    pub(crate) const PATIENCE_MS: u64 = 10_000;
+    /// What a byte, either way, adds to that: whoever keeps up 500 bytes a second may go on.
+    const PATIENCE_PER_BYTE_MS: u64 = 2;
+
+    pub(crate) fn new(network: &'a mut Network, index: usize, deadline_ms: u64) -> Self {
+        Self { network, index, deadline_ms, taken: 0, moved: Moved::default() }
+    }
+
+    /// Copies the bytes that wait, without waiting for any, and without taking them out of the socket.
+    pub fn peek(&mut self, buffer: &mut [u8]) -> usize {
+        self.network.socket(self.index).and_then(|socket| socket.peek_slice(buffer).ok()).unwrap_or(0)
+    }
+
+    /// Takes the oldest bytes out of the socket.
+    pub fn consume(&mut self, mut length: usize) {
+        let Some(socket) = self.network.socket(self.index) else { return };
+        while length > 0 {
+            // The socket keeps bytes in a ring, and hands them out up to its end: at most two times.
+            let taken = socket.recv(|bytes| {
+                let taken = bytes.len().min(length);
+                (taken, taken)
+            });
+            let Ok(taken @ 1..) = taken else { return };
+            length -= taken;
+            self.moved.received += taken;
+        }
+    }
+
+    /// Gives back the last bytes that were read: they are the beginning of what comes next.
+    pub fn put_back(&mut self, length: usize) {
+        self.taken = self.taken.saturating_sub(length);
+    }
+
+    /// Has the client sent its last byte, and have we taken it?
+    pub fn is_at_end(&mut self) -> bool {
+        self.network.socket(self.index).is_none_or(|socket| !socket.may_recv())
+    }
+
+    /// Has this connection used up its time?
+    pub fn is_late(&self) -> bool {
+        board::uptime_ms() > self.deadline_ms
+    }
+
+    /// How many bytes can be written without waiting.
+    pub fn room(&mut self) -> usize {
+        self.network.socket(self.index).map_or(0, |socket| socket.send_capacity() - socket.send_queue())
+    }
+
+    /// Ends the turn.
+    pub(crate) fn close(mut self) -> Moved {
+        self.consume(self.taken);
+        self.moved
+    }
+
+    /// Lets the network go on until something happens, or the time is up.
+    fn wait(&mut self) -> Result<(), ErrorKind> {
+        if self.is_late() {
+            return Err(ErrorKind::TimedOut);
+        }
+        if !self.network.poll() {
+            board::sleep();
+        }
+        if self.network.is_serving(self.index) { Ok(()) } else { Err(ErrorKind::ConnectionReset) }
+    }
+
+    fn extend_deadline(&mut self, bytes: usize) {
+        self.deadline_ms = self.deadline_ms.saturating_add(bytes as u64 * Self::PATIENCE_PER_BYTE_MS);
+    }
+}
+
+impl ErrorType for Stream<'_> {
+    type Error = ErrorKind;
+}
+
+impl Read for Stream<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        // Whoever reads on has found a use for everything before.
+        self.consume(self.taken);
+        self.taken = 0;
+        loop {
+            let length = self.peek(buffer);
+            if length > 0 {
+                self.taken = length;
+                self.extend_deadline(length);
+                return Ok(length);
+            }
+            if self.is_at_end() {
+                return Ok(0);
+            }
+            self.wait()?;
+        }
+    }
+}
+
+impl Write for Stream<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            let socket = self.network.socket(self.index).ok_or(ErrorKind::NotConnected)?;
+            let length = socket.send_slice(bytes).map_err(|_| ErrorKind::BrokenPipe)?;
+            if length > 0 {
+                self.moved.sent += length;
+                self.extend_deadline(length);
+                return Ok(length);
+            }
+            self.wait()?;
+        }
+    }
+
+    /// Nothing is kept back: what was written leaves when the turn ends, or when the next write waits.
+    fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+}
