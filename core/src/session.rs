@@ -242,22 +242,19 @@ impl<'b> Session<'b> {
             Phase::Sending(sending) => self.send(sending, wire, handler),
             Phase::Draining(mut content) => {
                 let arrived = self.input.get(self.start..self.filled).unwrap_or_default();
-                match content.discard(arrived, &self.config.limits) {
-                    Ok(taken) => {
-                        self.start += taken;
-                        self.connection.phase = Phase::Draining(content);
-                        if content.is_done() {
-                            self.connection.next_request();
-                            return Step::Again;
-                        }
-                        Step::NeedBytes
-                    }
+                let Ok(taken) = content.discard(arrived, &self.config.limits) else {
                     // Its response has been sent. All that is left to say is the end.
-                    Err(_) => {
-                        self.connection.close(CloseReason::Finished);
-                        Step::Again
-                    }
+                    self.connection.close(CloseReason::Finished);
+                    return Step::Again;
+                };
+                self.start += taken;
+                if content.is_done() {
+                    self.connection.next_request();
+                    return Step::Again;
                 }
+                self.connection.phase = Phase::Draining(content);
+                self.make_room();
+                Step::NeedBytes
             }
             Phase::Head(mut reader) => {
                 let arrived = self.input.get(self.start..).unwrap_or_default();
@@ -492,7 +489,7 @@ impl After {
 }
 
 fn microseconds(config: &Config<'_>) -> Option<u64> {
-    config.clock.and_then(|clock| clock.microseconds())
+    config.clock.and_then(super::syntax::config::Clock::microseconds)
 }
 
 /// The handler sent no whole response: says so to the client, if it still can be told.

@@ -301,6 +301,7 @@ impl<'a, State> Head<'a, State> {
     ///
     /// A name that is no token, or a value with control octets, fails the head: nothing that comes from a client can
     /// end a line.
+    #[must_use = "the head is not ended"]
     pub fn send_header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
         if let Ok(mut shared) = self.shared.try_borrow_mut() {
             shared.field(name.as_bytes(), value.as_ref());

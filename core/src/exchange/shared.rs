@@ -28,6 +28,7 @@ use crate::syntax::version::Version;
 use embedded_io::ErrorKind;
 
 /// What a response needs to know about its request.
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
     pub(crate) version: Version,
@@ -109,6 +110,7 @@ pub(crate) enum Deferred {
 }
 
 /// What [`Request`](crate::Request) and [`Response`](crate::Response) share. See the module's documentation.
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 pub(crate) struct Shared<'a> {
     wire: &'a mut dyn Wire,
     config: &'a Config<'a>,
@@ -148,16 +150,16 @@ impl<'a> Shared<'a> {
         config: &'a Config<'a>,
         asked: Asked,
         content: Content,
-        input: (&'a mut [u8], usize),
+        (input, filled): (&'a mut [u8], usize),
         output: Output<'a>,
     ) -> Self {
         Self {
             wire,
             config,
             asked,
-            input: input.0,
+            input,
             start: 0,
-            filled: input.1,
+            filled,
             content,
             read_error: None,
             content_has_begun: false,
@@ -264,7 +266,7 @@ impl<'a> Shared<'a> {
             if let Some(server) = self.config.server {
                 self.field(b"Server", server.as_bytes());
             }
-            if let Some(date) = self.config.clock.and_then(|clock| clock.date()) {
+            if let Some(date) = self.config.clock.and_then(super::super::syntax::config::Clock::date) {
                 self.field(b"Date", date.as_bytes());
             }
         }
@@ -284,7 +286,7 @@ impl<'a> Shared<'a> {
         } else if is("content-length") {
             match crate::syntax::decimal::parse(value) {
                 Some(length) if self.declared.is_none_or(|declared| declared == length) => {
-                    self.declared = Some(length)
+                    self.declared = Some(length);
                 }
                 _ => self.fail(SendError::FramingField),
             }
@@ -329,10 +331,10 @@ impl<'a> Shared<'a> {
     /// Ends the head. With a `length` the content is of that length; else what the handler declared; else the buffer
     /// measures it.
     pub(crate) fn end_head(&mut self, length: Option<u64>) -> Result<(), SendError> {
-        if let (Some(declared), Some(length)) = (self.declared, length) {
-            if declared != length {
-                self.fail(SendError::LengthMismatch);
-            }
+        if let (Some(declared), Some(length)) = (self.declared, length)
+            && declared != length
+        {
+            self.fail(SendError::LengthMismatch);
         }
         if let Some(error) = self.error {
             return Err(error);

@@ -259,10 +259,11 @@ impl Content {
             (LastLineFeed, b'\n') => Done,
             (TrailerLineFeed | LastLineFeed, _) => return Err(RequestError::LineEnd),
 
-            (BeforeSemicolon | BeforeName | Name | AfterName | BeforeValue | Value, _)
-            | (Quoted | QuotedPair | AfterQuoted, _)
-            // Plain octets never come here.
-            | (Counted | Chunk | Done, _) => return Err(RequestError::ChunkExtension),
+            (
+                BeforeSemicolon | BeforeName | Name | AfterName | BeforeValue | Value | Quoted | QuotedPair
+                | AfterQuoted | Counted | Chunk | Done,
+                _,
+            ) => return Err(RequestError::ChunkExtension),
         };
         Ok(())
     }

@@ -49,7 +49,7 @@ impl Coding {
                 (true, _) if first => Self::Chunked,
                 (true, Self::NotChunked) => Self::Unknown,
                 // "A sender MUST NOT apply the chunked transfer coding more than once" (RFC 9112 §7).
-                (true, _) | (false, _) => Self::NotChunked,
+                (true | false, _) => Self::NotChunked,
             };
             first = false;
         }

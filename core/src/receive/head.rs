@@ -178,7 +178,8 @@ impl HeadReader {
                 return Err(RequestError::ContentLengthInvalid);
             }
             notes.set(Notes::LENGTH);
-            self.length_at = value_at as u32;
+            // The scanner's positions fit 32 bits.
+            self.length_at = u32::try_from(value_at).unwrap_or_default();
         } else if is("transfer-encoding") {
             notes.set_coding(notes.coding().and(value));
         } else if is("expect") {

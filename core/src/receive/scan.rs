@@ -17,6 +17,9 @@
 //! Every octet is judged by its position and the octets before it alone, so a head is accepted or refused for the same
 //! reason in whatever pieces it comes. That is also why a limit is checked before the octet that exceeds it.
 
+// Positions are below LIMIT_MAX; the table of states is one function, as the grammar is one text.
+#![allow(clippy::cast_possible_truncation, clippy::too_many_lines)]
+
 use crate::syntax::config::Config;
 use crate::syntax::error::RequestError;
 use crate::syntax::octets::{self, TARGET, TARGET_BY_BROWSERS, TOKEN, VALUE};

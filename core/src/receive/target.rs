@@ -124,28 +124,25 @@ pub(crate) enum Port {
 /// Is this `uri-host [ ":" port ]`, as in `Host` (RFC 9110 §7.2)? An empty host is one, for a target URI without
 /// authority.
 pub(crate) fn is_authority(octets: &[u8], port: Port) -> bool {
-    let (host, digits) = match octets {
-        [b'[', literal @ ..] => {
-            let Some((address, rest)) = octets::split_once(literal, b']') else { return false };
-            if !is_ip_literal(address) {
-                return false;
-            }
-            match rest {
-                [] => (address, None),
-                [b':', digits @ ..] => (address, Some(digits)),
-                _ => return false,
-            }
+    let (host, digits) = if let [b'[', literal @ ..] = octets {
+        let Some((address, rest)) = octets::split_once(literal, b']') else { return false };
+        if !is_ip_literal(address) {
+            return false;
         }
-        _ => {
-            let (name, digits) = match octets::split_once(octets, b':') {
-                Some((name, digits)) => (name, Some(digits)),
-                None => (octets, None),
-            };
-            if !is_reg_name(name) {
-                return false;
-            }
-            (name, digits)
+        match rest {
+            [] => (address, None),
+            [b':', digits @ ..] => (address, Some(digits)),
+            _ => return false,
         }
+    } else {
+        let (name, digits) = match octets::split_once(octets, b':') {
+            Some((name, digits)) => (name, Some(digits)),
+            None => (octets, None),
+        };
+        if !is_reg_name(name) {
+            return false;
+        }
+        (name, digits)
     };
     match digits {
         None => port == Port::Optional,
@@ -168,7 +165,7 @@ fn is_reg_name(mut octets: &[u8]) -> bool {
     }
 }
 
-/// What stands between the brackets: IPv6address, or `"v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" )`.
+/// What stands between the brackets: `IPv6address`, or `"v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" )`.
 fn is_ip_literal(octets: &[u8]) -> bool {
     let [b'v' | b'V', future @ ..] = octets else { return is_ipv6(octets) };
     octets::split_once(future, b'.').is_some_and(|(version, address)| {

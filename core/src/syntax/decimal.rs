@@ -50,9 +50,9 @@ impl Digits {
     pub(crate) fn hex(number: usize) -> Self {
         let mut rest = number;
         Self::new(|| {
-            let digit = (rest & 15) as u8;
+            let digit = b"0123456789abcdef".get(rest & 15).copied().unwrap_or_default();
             rest >>= 4;
-            (if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }, rest == 0)
+            (digit, rest == 0)
         })
     }
 
@@ -91,6 +91,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::cast_possible_truncation)] // Tests run where `usize` has 64 bits.
     fn digits_are_those_of_the_standard_library() {
         for shift in 0..64 {
             for number in [1u64 << shift, (1 << shift) - 1, u64::MAX >> shift, 10u64.saturating_pow(shift)] {
