@@ -161,6 +161,9 @@ impl<'b> Session<'b> {
                 Step::Answered => answered += 1,
                 Step::NeedBytes => {
                     self.flush(wire);
+                    if self.config.is_stopping() {
+                        self.close();
+                    }
                     if self.connection.close_reason().is_none() {
                         self.read(wire, handler);
                     }

@@ -4,6 +4,7 @@ use crate::syntax::date::HttpDate;
 use crate::syntax::limits::{Leniency, Limits};
 use crate::syntax::version::Version;
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 /// The settings of a server. Shared by all connections; the engine only reads them.
 ///
@@ -35,6 +36,9 @@ pub struct Config<'a> {
     pub server: Option<&'a str>,
     /// Where the time comes from; `None` leaves `Date` out, as a server without a clock must (RFC 9110 §6.6.1).
     pub clock: Option<&'a (dyn Clock + Sync)>,
+    /// While this is true, every response is the last of its connection, and a connection between two requests is
+    /// closed: set it to end a server without breaking off what has begun.
+    pub stopping: Option<&'a AtomicBool>,
 }
 
 impl Config<'_> {
@@ -46,7 +50,12 @@ impl Config<'_> {
         http_09: false,
         server: None,
         clock: None,
+        stopping: None,
     };
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.is_some_and(|stopping| stopping.load(Ordering::Relaxed))
+    }
 }
 
 impl Default for Config<'_> {
@@ -64,6 +73,7 @@ impl fmt::Debug for Config<'_> {
             .field("http_09", &self.http_09)
             .field("server", &self.server)
             .field("clock", &self.clock.is_some())
+            .field("stopping", &self.stopping)
             .finish()
     }
 }
