@@ -21,7 +21,7 @@ pub use exchange::response;
 pub use exchange::response::{Body, Head, RawStream, Response, Sent};
 pub use exchange::wire::Wire;
 pub use receive::framing::Framing;
-pub use receive::head::RequestHead;
+pub use receive::head::{HeadParser, RequestHead};
 pub use receive::target::Target;
 pub use session::{Progress, Session};
 pub use syntax::config::{Clock, Config};

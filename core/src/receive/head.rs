@@ -244,15 +244,7 @@ impl<'a> RequestHead<'a> {
     /// The first rule that the head breaks.
     #[doc(alias = "parse_request")]
     pub fn parse(bytes: &'a [u8], config: &Config<'_>) -> Result<Option<Self>, RequestError> {
-        let mut reader = HeadReader::new();
-        let mut bytes = bytes;
-        loop {
-            match reader.read(bytes, bytes.len(), config)? {
-                Reading::NeedMore => return Ok(None),
-                Reading::EmptyLine(length) => bytes = bytes.get(length..).unwrap_or_default(),
-                Reading::Whole(end) => return Self::view(bytes, end).map(Some),
-            }
-        }
+        HeadParser::new().parse(bytes, config)
     }
 
     /// The view on a complete head at the beginning of `bytes`.
@@ -322,6 +314,59 @@ impl<'a> RequestHead<'a> {
     #[allow(clippy::len_without_is_empty)] // A head is never empty.
     pub fn len(&self) -> usize {
         self.length
+    }
+}
+
+/// Reads a head that arrives in pieces, each octet once: [`RequestHead::parse`] for programs with an engine of
+/// their own.
+///
+/// ```
+/// use httpling_core::{Config, HeadParser};
+///
+/// let bytes = b"GET /a HTTP/1.0\r\n\r\n";
+/// let mut parser = HeadParser::new();
+/// assert!(parser.parse(&bytes[..9], &Config::DEFAULT)?.is_none());
+/// let head = parser.parse(bytes, &Config::DEFAULT)?.expect("it is whole");
+/// assert_eq!(head.path(), b"/a");
+/// # Ok::<(), httpling_core::RequestError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct HeadParser {
+    reader: HeadReader,
+    /// Octets of empty lines before the head.
+    skipped: usize,
+}
+
+impl HeadParser {
+    /// A parser that has seen nothing.
+    pub const fn new() -> Self {
+        Self { reader: HeadReader::new(), skipped: 0 }
+    }
+
+    /// Goes on. `bytes` is all that has arrived: the bytes of the calls before, at whatever address, and more behind
+    /// them. `Ok(None)` means that the head is not complete. After a head or an error the parser is used up.
+    ///
+    /// # Errors
+    /// The first rule that the head breaks, the same in whatever pieces it comes.
+    pub fn parse<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        config: &Config<'_>,
+    ) -> Result<Option<RequestHead<'a>>, RequestError> {
+        loop {
+            let bytes = bytes.get(self.skipped..).unwrap_or_default();
+            match self.reader.read(bytes, bytes.len(), config)? {
+                Reading::NeedMore => return Ok(None),
+                Reading::EmptyLine(length) => self.skipped += length,
+                Reading::Whole(end) => return RequestHead::view(bytes, end).map(Some),
+            }
+        }
+    }
+}
+
+impl Default for HeadParser {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
