@@ -222,6 +222,25 @@ impl<'a> Response<'a> {
         self.error_page(status, Some(Message::Text(message)), Some(explanation), &mut |_| ())
     }
 
+    /// As [`send_error_with`](Self::send_error_with), with fields of the handler's: `Retry-After` on a 503,
+    /// `Content-Range` on a 416.
+    ///
+    /// # Errors
+    /// [`SendError::InvalidField`], or the transport's failure.
+    pub fn send_error_with_fields(
+        self,
+        status: Status,
+        message: &'static str,
+        explanation: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<Sent, SendError> {
+        self.error_page(status, Some(Message::Text(message)), Some(explanation), &mut |shared| {
+            for (name, value) in fields {
+                shared.field(name.as_bytes(), value.as_bytes());
+            }
+        })
+    }
+
     /// 501 for a method that no handler does: `Unsupported method ('BREW')` (spec 61).
     ///
     /// # Errors
@@ -504,5 +523,46 @@ debug_by_name!("Response" Response<'_>, "Body" Body<'_>, "RawStream" RawStream<'
 impl<State> fmt::Debug for Head<'_, State> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Head")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::ScriptedStream;
+    use crate::{Config, Request, RequestHandler, Session};
+    use std::string::String;
+
+    struct Refuses(&'static [(&'static str, &'static str)]);
+
+    impl RequestHandler for Refuses {
+        fn do_get(&mut self, _request: Request<'_>, response: Response<'_>) -> Result<Sent, SendError> {
+            response.send_error_with_fields(status::SERVICE_UNAVAILABLE, "Full", "Come again", self.0)
+        }
+    }
+
+    fn answer(handler: &mut dyn RequestHandler) -> String {
+        let mut stream = ScriptedStream::<1024>::new(&[b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"]);
+        let (mut input, mut output) = ([0; 256], [0; 1024]);
+        Session::new(&mut input, &mut output, &Config::DEFAULT).handle(&mut stream, handler);
+        String::from_utf8(stream.written().into()).expect("UTF-8")
+    }
+
+    #[test]
+    fn an_error_page_takes_fields() {
+        let answer = answer(&mut Refuses(&[("Retry-After", "1"), ("Vary", "*")]));
+        assert!(
+            answer.starts_with("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nVary: *\r\n"),
+            "{answer}"
+        );
+        assert!(answer.contains("<p>Message: Full.</p>"), "{answer}");
+        assert!(answer.contains("503 - Come again.</p>"), "{answer}");
+    }
+
+    #[test]
+    fn an_error_page_takes_no_field_that_ends_a_line() {
+        let answer = answer(&mut Refuses(&[("Retry-After", "1\r\nSet-Cookie: a")]));
+        assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+        assert!(!answer.contains("Set-Cookie"), "{answer}");
     }
 }
