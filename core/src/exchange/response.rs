@@ -559,6 +559,29 @@ mod tests {
         assert!(answer.contains("503 - Come again.</p>"), "{answer}");
     }
 
+    /// What is larger than the buffer is copied into it only as far as it fills up what waits there.
+    #[test]
+    fn large_pieces_leave_in_one_write_each() {
+        struct Large;
+
+        impl RequestHandler for Large {
+            fn do_get(&mut self, _request: Request<'_>, response: Response<'_>) -> Result<Sent, SendError> {
+                let mut body = response.send_response(status::OK).content_length(600).end_headers()?;
+                body.write_all(&[b'a'; 200])?;
+                body.write_all(&[b'b'; 200])?;
+                body.write_all(&[b'c'; 200])?;
+                body.finish()
+            }
+        }
+
+        let mut stream = ScriptedStream::<1024>::new(&[b"GET / HTTP/1.0\r\n\r\n"]);
+        let (mut input, mut output) = ([0; 256], [0; 100]);
+        Session::new(&mut input, &mut output, &Config::DEFAULT).handle(&mut stream, &mut Large);
+        assert_eq!(stream.calls().1, 4, "the head with the first octets, then three");
+        let content = [[b'a'; 200], [b'b'; 200], [b'c'; 200]].concat();
+        assert!(stream.written().ends_with(&content));
+    }
+
     #[test]
     fn an_error_page_takes_no_field_that_ends_a_line() {
         let answer = answer(&mut Refuses(&[("Retry-After", "1\r\nSet-Cookie: a")]));

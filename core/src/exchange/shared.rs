@@ -544,6 +544,9 @@ impl<'a> Shared<'a> {
 
     /// Through the buffer, so that small pieces leave together; past it, when there is more than it holds.
     fn write_plain(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        if self.output.filled() == 0 && bytes.len() >= self.output.capacity() {
+            return self.write_out(bytes);
+        }
         let put = self.output.push_some(bytes);
         let rest = bytes.get(put..).unwrap_or_default();
         if rest.is_empty() {
