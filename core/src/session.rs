@@ -364,7 +364,9 @@ impl<'b> Session<'b> {
                 let source = Source::Producer(Producing { position: 0, left: length, key });
                 Phase::Sending(Sending { source, then: After::new(ends) })
             }
-            (None, Deferred::Nothing) if ends => Phase::Closed(CloseReason::Finished),
+            (None, Deferred::Nothing) if ends || !content.is_at_most(limits.drain_bytes_max) => {
+                Phase::Closed(CloseReason::Finished)
+            }
             (None, Deferred::Nothing) => {
                 let mut content = content;
                 content.allow_at_most(u64::from(limits.drain_bytes_max));

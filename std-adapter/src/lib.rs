@@ -1,1 +1,23 @@
+//! httpling: Python's `http.server`, thought through again in Rust.
+//!
+//! [`HttpServer`] listens and serves; what it serves is a [`RequestHandler`], the same trait that runs on a
+//! microcontroller, in a property test, and here. The protocol is in the crate `httpling-core`, which is
+//! re-exported whole.
+//!
+//! | Python | here |
+//! | --- | --- |
+//! | `HTTPServer(addr, MyHandler).serve_forever()` | `HttpServer::bind(addr)?.serve_forever(\|_peer\| MyHandler)` |
+//! | `BaseHTTPRequestHandler` | [`RequestHandler`] |
+//! | `SimpleHTTPRequestHandler` | [`files::FileHandler`] |
+#![forbid(unsafe_code)]
+
+mod clock;
+mod colour;
+// pub mod files;
+mod guard;
+mod log;
+mod server;
+mod stream;
+
 pub use httpling_core::*;
+pub use server::{Builder, HttpServer, ShutdownHandle};

@@ -102,6 +102,13 @@ enum Phase {
     Raw,
 }
 
+/// When the head leaves, is the handler done with the request's content?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reader {
+    Done,
+    MayRead,
+}
+
 /// Content that is still to be sent when the handler has returned.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Deferred {
@@ -340,6 +347,8 @@ impl<'a> Shared<'a> {
         if let Some(error) = self.error {
             return Err(error);
         }
+        // Who knows the length has the content, and sends it now.
+        let at_once = length.is_some();
         self.head_end = self.output.filled();
         let status = self.status.unwrap_or(status::OK);
         // "A server MUST NOT send any Transfer-Encoding or Content-Length header fields in a 2xx (Successful)
@@ -354,11 +363,12 @@ impl<'a> Shared<'a> {
             }
             let silent = status.forbids_content_length() || is_tunnel;
             self.phase = Phase::Bodiless;
-            return self.put_framing(if silent { Framing::Silent } else { Framing::Length(0) });
+            return self.put_framing(if silent { Framing::Silent } else { Framing::Length(0) }, Reader::Done);
         }
         if let Some(length) = length.or(self.declared) {
             self.phase = Phase::Counted { left: length };
-            return self.put_framing(Framing::Length(length));
+            let reader = if at_once { Reader::Done } else { Reader::MayRead };
+            return self.put_framing(Framing::Length(length), reader);
         }
         if !self.streamed && self.output.room() < TEXT_MAX {
             self.flush_earlier().map_err(SendError::Transport)?;
@@ -376,13 +386,14 @@ impl<'a> Shared<'a> {
     }
 
     /// What the head says about the connection; decides it.
-    fn connection_option(&mut self, framing: Framing) -> ConnectionOption {
+    fn connection_option(&mut self, framing: Framing, reader: Reader) -> ConnectionOption {
         // What the client sends next must be found: content that waits for our `100 Continue`
         // may come or not, and too much of it is not worth reading.
-        let left = self.asked.expects_continue && !self.content_has_begun && !self.content.is_done();
-        self.close |= left
+        let uncertain = self.asked.expects_continue && !self.content_has_begun && !self.content.is_done();
+        let too_much = !self.content.is_at_most(self.config.limits.drain_bytes_max);
+        self.close |= uncertain
+            || (too_much && reader == Reader::Done)
             || framing == Framing::UntilClose
-            || !self.content.is_at_most(self.config.limits.drain_bytes_max)
             || self.read_error.is_some();
         match (self.close, self.asked.version) {
             (true, _) => ConnectionOption::Close,
@@ -392,8 +403,8 @@ impl<'a> Shared<'a> {
     }
 
     /// Puts the framing at the head's end, where nothing follows yet.
-    fn put_framing(&mut self, framing: Framing) -> Result<(), SendError> {
-        let option = self.connection_option(framing);
+    fn put_framing(&mut self, framing: Framing, reader: Reader) -> Result<(), SendError> {
+        let option = self.connection_option(framing, reader);
         if self.asked.version == Version::Http09 {
             return Ok(());
         }
@@ -408,7 +419,9 @@ impl<'a> Shared<'a> {
         framing: Framing,
         extra: &[u8],
     ) -> Result<(), SendError> {
-        let option = self.connection_option(framing);
+        // Content that was measured is whole.
+        let reader = if matches!(framing, Framing::Length(_)) { Reader::Done } else { Reader::MayRead };
+        let option = self.connection_option(framing, reader);
         let mut text = [0; TEXT_MAX];
         let mut out = Output::new(&mut text, 0);
         if self.asked.version > Version::Http09 {
@@ -425,7 +438,7 @@ impl<'a> Shared<'a> {
     fn stream(&mut self) -> Result<(), SendError> {
         if self.asked.is_head {
             self.phase = Phase::Bodiless;
-            return self.put_framing(Framing::streamed(self.asked.version));
+            return self.put_framing(Framing::streamed(self.asked.version), Reader::MayRead);
         }
         let framing = Framing::streamed(self.asked.version);
         if let Phase::Measuring { content_at } = self.phase {
@@ -444,7 +457,7 @@ impl<'a> Shared<'a> {
                 self.put_framing_before(content_at, framing, b"")?;
             }
         } else {
-            self.put_framing(framing)?;
+            self.put_framing(framing, Reader::MayRead)?;
         }
         self.phase = if framing == Framing::Chunked { self.next_chunk()? } else { Phase::UntilClose };
         Ok(())

@@ -1,0 +1,165 @@
+//! The program's command line: Python's, with clap (spec 1–15).
+
+use clap::builder::styling::Styles;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, FromArgMatches, Parser};
+use httpling::Version;
+use std::path::PathBuf;
+
+/// Serve the files of a directory over HTTP
+#[derive(Debug, Parser)]
+#[command(version, infer_long_args = true, styles = Styles::styled(), after_help = AFTER_HELP)]
+pub(crate) struct Arguments {
+    /// Bind to this address (a name or an IP address)  [default: all interfaces]
+    #[arg(short, long, value_name = "ADDRESS")]
+    pub(crate) bind: Option<String>,
+
+    /// Serve this directory  [default: the current directory]
+    #[arg(short, long, value_name = "DIR", default_value = ".", hide_default_value = true)]
+    pub(crate) directory: PathBuf,
+
+    /// Conform to this HTTP version: HTTP/1.0, or HTTP/1.1 with persistent connections
+    #[arg(short, long, value_name = "VERSION", default_value = "HTTP/1.0", value_parser = protocol)]
+    pub(crate) protocol: Version,
+
+    /// Send this field with every file and listing; may be repeated
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    pub(crate) headers: Vec<(String, String)>,
+
+    /// The media type of files whose name tells none
+    #[arg(long, value_name = "TYPE", default_value = "application/octet-stream")]
+    pub(crate) content_type: String,
+
+    /// Follow symbolic links out of the directory
+    #[arg(long)]
+    pub(crate) follow_links: bool,
+
+    /// Neither serve nor list names that begin with a dot
+    #[arg(long)]
+    pub(crate) hide_dotfiles: bool,
+
+    /// Answer 404 for a directory without an index page
+    #[arg(long)]
+    pub(crate) no_listing: bool,
+
+    /// Bind to this port; 0 takes a free one
+    #[arg(default_value = "8000")]
+    port: String,
+
+    #[arg(skip)]
+    pub(crate) port_number: u16,
+}
+
+const AFTER_HELP: &str = "\
+Limits of each connection: request line 65536 bytes (414), fields 32 KiB and 100 lines (431), content 1 MiB (413), \
+head within 10 s (408), idle for 15 s. SIGINT and SIGTERM let running requests finish for 10 s.";
+
+impl Arguments {
+    /// Reads the command line; ends the program with a message where it is wrong (exit 2) or asks for help (exit 0).
+    pub(crate) fn from_command_line() -> Self {
+        Self::try_from_iter(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    fn try_from_iter<T: Into<std::ffi::OsString> + Clone>(
+        arguments: impl IntoIterator<Item = T>,
+    ) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command
+            .try_get_matches_from_mut(arguments)
+            .map_err(|error| as_python_says(&mut command, error))?;
+        let mut parsed = Self::from_arg_matches(&matches)?;
+        parsed.port_number = match parsed.port.trim().parse::<i128>() {
+            Ok(number) => u16::try_from(number).map_err(|_| {
+                let message = format!("argument port: must be 0 to 65535: '{}'", parsed.port);
+                command.error(ErrorKind::ValueValidation, message)
+            })?,
+            Err(_) => {
+                let message = format!("argument port: invalid int value: '{}'", parsed.port);
+                return Err(command.error(ErrorKind::ValueValidation, message));
+            }
+        };
+        Ok(parsed)
+    }
+}
+
+/// Scripts look for Python's words (spec 15).
+fn as_python_says(command: &mut clap::Command, error: clap::Error) -> clap::Error {
+    match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(argument))) => {
+            command.error(ErrorKind::UnknownArgument, format!("unrecognized arguments: {argument}"))
+        }
+        _ => error,
+    }
+}
+
+fn protocol(text: &str) -> Result<Version, String> {
+    match text {
+        "HTTP/1.0" => Ok(Version::Http10),
+        "HTTP/1.1" => Ok(Version::Http11),
+        _ => Err("it is HTTP/1.0 or HTTP/1.1".to_owned()),
+    }
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("no colon in it")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, String> {
+        Arguments::try_from_iter(std::iter::once("httpling").chain(line.split_whitespace()))
+            .map_err(|error| format!("{} {error}", error.exit_code()))
+    }
+
+    #[test]
+    fn the_command_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn pythons_command_lines_are_ours() {
+        let plain = parse("").expect("no argument is needed");
+        assert_eq!((plain.port_number, plain.bind, plain.protocol), (8000, None, Version::Http10));
+        assert_eq!(plain.directory.as_os_str(), ".");
+        for line in [
+            "-b ::1 -d /tmp -p HTTP/1.1 0",
+            "0 --bind=::1 --directory=/tmp --protocol=HTTP/1.1",
+            "-b::1 --dir /tmp --prot HTTP/1.1 0",
+        ] {
+            let parsed = parse(line).expect(line);
+            assert_eq!(
+                (parsed.port_number, parsed.bind.as_deref(), parsed.protocol),
+                (0, Some("::1"), Version::Http11)
+            );
+            assert_eq!(parsed.directory.as_os_str(), "/tmp");
+        }
+        let headers = parse("-H A:b -H C:").expect("headers").headers;
+        assert_eq!(headers, [("A".to_owned(), "b".to_owned()), ("C".to_owned(), String::new())]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (line, message) in [
+            ("abc", "argument port: invalid int value: 'abc'"),
+            ("70000", "argument port: must be 0 to 65535: '70000'"),
+            ("--nope", "unrecognized arguments: --nope"),
+            ("1 2", "unrecognized arguments: 2"),
+            ("-p HTTP/2.0", "it is HTTP/1.0 or HTTP/1.1"),
+            ("-H nocolon", "no colon in it"),
+        ] {
+            let said = parse(line).expect_err(line);
+            assert!(
+                said.starts_with("2 ")
+                    && said.contains(message)
+                    && said.contains("Usage:") | said.contains("--help"),
+                "{line}: {said}"
+            );
+        }
+        assert!(parse("-1").expect_err("no port is negative").starts_with("2 "));
+        assert!(parse("--help").expect_err("help").starts_with("0 "));
+        assert!(parse("--version").expect_err("version").starts_with("0 "));
+    }
+}

@@ -1,0 +1,75 @@
+//! The system's clock: the date as text, made once a second, and microseconds for the log.
+
+use httpling_core::{Clock, HttpDate};
+use std::cell::Cell;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The system's clock.
+#[derive(Debug)]
+pub(crate) struct SystemClock {
+    started: Instant,
+    /// Without a log nobody asks how long a request took.
+    measures: bool,
+}
+
+impl SystemClock {
+    pub(crate) fn new(measures: bool) -> Self {
+        Self { started: Instant::now(), measures }
+    }
+}
+
+/// Seconds since 1970. A clock before that stands at its first second.
+pub(crate) fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+impl Clock for SystemClock {
+    fn date(&self) -> Option<HttpDate> {
+        thread_local! {
+            static LAST: Cell<Option<(u64, HttpDate)>> = const { Cell::new(None) };
+        }
+        let now = unix_seconds();
+        match LAST.get() {
+            Some((second, date)) if second == now => Some(date),
+            _ => {
+                let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(now));
+                let date = HttpDate::from_text(text.as_bytes().try_into().ok()?)?;
+                LAST.set(Some((now, date)));
+                Some(date)
+            }
+        }
+    }
+
+    fn microseconds(&self) -> Option<u64> {
+        self.measures.then(|| u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The core's dates and those of `httpdate` are the same: for each day and second of the day that a
+    /// walk with an odd step meets in 8000 years.
+    #[test]
+    fn the_cores_dates_are_httpdates() {
+        let mut seconds = 0;
+        while seconds < 253_402_300_800 {
+            let expected = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
+            assert_eq!(HttpDate::from_unix_seconds(seconds).as_str(), expected);
+            seconds += 9_999_991;
+        }
+    }
+
+    #[test]
+    fn the_date_is_now() {
+        let clock = SystemClock::new(true);
+        let before = unix_seconds();
+        let date = clock.date().expect("httpdate writes 29 octets");
+        let parsed = httpdate::parse_http_date(date.as_str()).expect("httpdate reads what it writes");
+        let parsed = parsed.duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+        assert!((before..=unix_seconds()).contains(&parsed));
+        assert!(clock.microseconds() <= clock.microseconds());
+        assert_eq!(SystemClock::new(false).microseconds(), None);
+    }
+}

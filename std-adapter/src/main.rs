@@ -1,0 +1,88 @@
+//! The program `httpling`: does what `python -m http.server` does.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+
+use cli::Arguments;
+use httpling::HttpServer;
+use httpling::files::FileHandler;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run(&Arguments::from_command_line()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("httpling: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), String> {
+    let handler = file_handler(arguments)?;
+    // Before the first thread, and before the banner: whoever reads the banner may send a signal.
+    let mut signals =
+        Signals::new([SIGINT, SIGTERM]).map_err(|error| format!("cannot receive signals: {error}"))?;
+    let server = listen(arguments)?;
+    say(&server.banner());
+
+    let handle = server.shutdown_handle();
+    let ends = move || {
+        for signal in signals.forever() {
+            if signal == SIGINT {
+                say("\nKeyboard interrupt received, exiting.");
+            }
+            handle.shutdown();
+            // The second one does not wait for anybody.
+            if signals.forever().next().is_some() {
+                std::process::exit(0);
+            }
+        }
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(ends).map_err(|error| error.to_string())?;
+    server.serve_forever(move |_peer| handler.clone()).map_err(|error| error.to_string())
+}
+
+fn file_handler(arguments: &Arguments) -> Result<FileHandler, String> {
+    let directory = &arguments.directory;
+    FileHandler::new(directory)
+        .map_err(|error| format!("cannot serve directory '{}': {}", directory.display(), reason(&error)))
+}
+
+/// On the first address that the name stands for; without a name, on all interfaces, IPv4 and IPv6 where it can be (spec 5).
+fn listen(arguments: &Arguments) -> Result<HttpServer, String> {
+    let port = arguments.port_number;
+    let name = arguments.bind.as_deref().unwrap_or_default();
+    let addresses: Vec<SocketAddr> = match name {
+        "" => vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()],
+        _ => (name, port)
+            .to_socket_addrs()
+            .map_err(|error| format!("cannot resolve address '{name}': {}", reason(&error)))?
+            .take(1)
+            .collect(),
+    };
+    HttpServer::builder().protocol(arguments.protocol).bind(&*addresses).map_err(|error| {
+        let place = if name.is_empty() { "all interfaces" } else { name };
+        format!("cannot listen on {place}, port {port}: {}", reason(&error))
+    })
+}
+
+/// On stdout, at once, also behind a pipe (spec 17). Nobody may be listening there.
+fn say(line: &str) {
+    let mut out = io::stdout().lock();
+    _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// The system's words, without the number that std puts behind them.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error ") {
+        Some(end) => text.get(..end).unwrap_or(&text).to_owned(),
+        None => text,
+    }
+}
