@@ -1,11 +1,11 @@
 //! Frames: between the board's card and smoltcp.
 //!
 //! smoltcp refuses a connection when no socket listens, at once and for good: it has no queue of those who wait. So a
-//! frame that asks for a connection is held back here while nobody listens, until [`server`](crate::server)
-//! has made room for it. If it cannot, the frame is dropped, and the client asks again a second later.
+//! frame that asks for a connection is kept here while nobody listens, until [`server`](crate::server) has made room
+//! for it. If that takes too long it is dropped, and the client asks again a second later.
 
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
-use smoltcp::time::Instant;
+use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::{EthernetFrame, EthernetProtocol, IpProtocol, Ipv4Packet, TcpPacket};
 
 use crate::board::{Card, FRAME_BYTES};
@@ -13,14 +13,24 @@ use crate::board::{Card, FRAME_BYTES};
 /// One frame.
 pub type Frame = [u8; FRAME_BYTES];
 
+/// The longest frame that asks for a connection: the heads of Ethernet, IP and TCP, with all options that fit in them.
+const ASKING_BYTES: usize = 14 + 60 + 60;
+
+/// How long one who asks for a connection is kept waiting. A client that confirms late what it received does so within
+/// 200 ms, and could not be sent away before.
+const ASKING_MS: u64 = 500;
+
 /// The card, and a frame each way.
 pub struct Frames {
     card: Card,
     received: &'static mut Frame,
     sent: &'static mut Frame,
-    /// The length of a request for a connection that waits in `received`.
-    held: Option<usize>,
-    listening: bool,
+    /// One who asks for a connection, and came when no socket listened.
+    asking: [u8; ASKING_BYTES],
+    /// How long that frame is, and when it came.
+    asked: Option<(usize, Instant)>,
+    /// Sockets that listen, less those that a frame has gone to since we were told.
+    listening: usize,
     #[cfg(feature = "lossy")]
     losses: Losses,
 }
@@ -32,8 +42,9 @@ impl Frames {
             card,
             received,
             sent,
-            held: None,
-            listening: false,
+            asking: [0; ASKING_BYTES],
+            asked: None,
+            listening: 0,
             #[cfg(feature = "lossy")]
             losses: Losses::default(),
         }
@@ -45,38 +56,46 @@ impl Frames {
     }
 
     /// Does somebody wait for a socket that listens?
-    pub fn is_held(&self) -> bool {
-        self.held.is_some()
+    pub fn is_asked(&self) -> bool {
+        self.asked.is_some()
     }
 
-    /// Sends the one who waits away. They will ask again.
-    pub fn drop_held(&mut self) {
-        self.held = None;
-    }
-
-    /// Tells whether a socket listens.
-    pub fn set_listening(&mut self, listening: bool) {
-        self.listening = listening;
+    /// Tells how many sockets listen.
+    pub fn set_listening(&mut self, sockets: usize) {
+        self.listening = sockets;
     }
 
     /// The next frame that smoltcp should see, by its length.
-    fn next_frame(&mut self) -> Option<usize> {
-        if self.held.is_some() && !self.listening {
-            return None;
-        }
-        let length = match self.held.take() {
-            Some(length) => length,
-            None => self.frame_from_card()?,
-        };
-        if self.received.get(..length).is_some_and(asks_for_connection) {
-            if !self.listening {
-                self.held = Some(length);
-                return None;
+    fn next_frame(&mut self, now: Instant) -> Option<usize> {
+        if let Some((length, since)) = self.asked {
+            if self.listening > 0 {
+                self.asked = None;
+                self.listening -= 1;
+                self.received.get_mut(..length)?.copy_from_slice(self.asking.get(..length)?);
+                return Some(length);
             }
-            // It takes the socket that listens. There may be another, but the next one who asks waits until we know.
-            self.listening = false;
+            if now - since > Duration::from_millis(ASKING_MS) {
+                self.asked = None;
+            }
         }
-        Some(length)
+        loop {
+            let length = self.frame_from_card()?;
+            let frame = self.received.get(..length)?;
+            if !asks_for_connection(frame) {
+                return Some(length);
+            }
+            if self.listening > 0 {
+                self.listening -= 1;
+                return Some(length);
+            }
+            // One can wait. The others ask again.
+            if self.asked.is_none()
+                && let Some(asking) = self.asking.get_mut(..length)
+            {
+                asking.copy_from_slice(frame);
+                self.asked = Some((length, now));
+            }
+        }
     }
 
     fn frame_from_card(&mut self) -> Option<usize> {
@@ -115,8 +134,8 @@ impl Device for Frames {
     type RxToken<'a> = Received<'a>;
     type TxToken<'a> = Transmission<'a>;
 
-    fn receive(&mut self, _now: Instant) -> Option<(Received<'_>, Transmission<'_>)> {
-        let length = self.next_frame()?;
+    fn receive(&mut self, now: Instant) -> Option<(Received<'_>, Transmission<'_>)> {
+        let length = self.next_frame(now)?;
         let frame = self.received.get(..length)?;
         let transmission = Transmission {
             card: &mut self.card,

@@ -118,6 +118,11 @@ impl Phase {
             Self::Receiving | Self::Sending => 2_000,
         }
     }
+
+    /// Has the client been told everything that we have to tell? Then its connection may go first.
+    const fn is_finished(self) -> bool {
+        matches!(self, Self::Idle | Self::Leaving)
+    }
 }
 
 /// A socket, and who sits there.
@@ -196,23 +201,18 @@ impl Network {
 
     /// Moves frames, and keeps the seats. Says whether anything happened.
     pub(crate) fn poll(&mut self) -> bool {
-        self.frames.set_listening(self.is_listening());
-        let mut changed = self.interface.poll(now(), &mut self.frames, &mut self.sockets) != PollResult::None;
+        self.frames.set_listening(self.listening());
+        let changed = self.interface.poll(now(), &mut self.frames, &mut self.sockets) != PollResult::None;
         let now_ms = board::uptime_ms();
         for index in 0..CONNECTIONS {
             self.keep_seat(index, now_ms);
         }
-        if self.frames.is_held() {
-            changed = true;
-            if !self.is_listening() && !self.make_room(now_ms) {
-                self.frames.drop_held();
-            }
-        }
-        changed
+        // Whoever asks comes in with the next poll.
+        changed | (self.frames.is_asked() && (self.listening() > 0 || self.make_room(now_ms)))
     }
 
-    fn is_listening(&self) -> bool {
-        self.seats.iter().any(|seat| self.sockets.get::<Socket<'_>>(seat.handle).is_listening())
+    fn listening(&self) -> usize {
+        self.seats.iter().filter(|seat| self.sockets.get::<Socket<'_>>(seat.handle).is_listening()).count()
     }
 
     /// Follows what the network did to a socket.
@@ -257,12 +257,12 @@ impl Network {
             .iter_mut()
             .filter_map(|seat| {
                 let overdue_ms = seat.elapsed_ms(now_ms).checked_sub(seat.phase.limit_when_pressed_ms())?;
-                let is_idle = matches!(seat.phase, Phase::Idle | Phase::Leaving);
-                // An answer that is still on its way is not cut short.
-                let is_done = sockets.get::<Socket<'_>>(seat.handle).send_queue() == 0;
-                (is_done || !is_idle).then_some((is_idle, overdue_ms, seat))
+                // A reset overtakes what is still on its way, and the client would never read it.
+                let is_confirmed = sockets.get::<Socket<'_>>(seat.handle).send_queue() == 0;
+                let is_finished = seat.phase.is_finished();
+                (is_confirmed || !is_finished).then_some((is_finished, overdue_ms, seat))
             })
-            .max_by_key(|&(is_idle, overdue_ms, _)| (is_idle, overdue_ms));
+            .max_by_key(|&(is_finished, overdue_ms, _)| (is_finished, overdue_ms));
         let Some((_, _, seat)) = victim else { return false };
         self.sockets.get_mut::<Socket<'_>>(seat.handle).abort();
         // The reset has to go out before the socket forgets whom it is for.

@@ -1,0 +1,53 @@
+//! All checks, in the order in which they are cheapest to fail.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::board;
+use crate::tools::{self, CrossCompiler, cargo, root, target_folder};
+
+/// A processor with a board in QEMU, and one of another kind.
+const TARGETS: [&str; 2] = ["thumbv7m-none-eabi", "riscv32imac-unknown-none-elf"];
+
+pub(crate) fn run() -> Result<()> {
+    let started = Instant::now();
+    step("format", || {
+        tools::run(cargo().args(["fmt", "--all", "--check"]))?;
+        tools::run(cargo().args(["fmt", "--all", "--check"]).current_dir(root().join("embedded-example")))
+    })?;
+    step("lints", || {
+        tools::run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
+    })?;
+    step("tests", || tools::run(cargo().args(["test", "--workspace", "--all-targets"])))?;
+    step("documentation tests", || tools::run(cargo().args(["test", "--workspace", "--doc"])))?;
+    step("documentation", || {
+        tools::run(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings"))
+    })?;
+    step("core without std", || {
+        TARGETS.into_iter().try_for_each(|target| {
+            let compiler = CrossCompiler::find(target, None)?;
+            let mut build = compiler.cargo("build", root());
+            tools::run(
+                build
+                    .args(["--package", "httpling-core", "--release"])
+                    .arg("--target-dir")
+                    .arg(target_folder("no-std")),
+            )
+        })
+    })?;
+    step("examples", || tools::run(cargo().args(["build", "--workspace", "--examples"])))?;
+    step("board: lints", board::lint)?;
+    step("board: tests", || board::test(None))?;
+    println!("\nall checks passed in {} s", started.elapsed().as_secs());
+    Ok(())
+}
+
+/// Runs one step, with its name before and its time after.
+fn step(name: &str, check: impl FnOnce() -> Result<()>) -> Result<()> {
+    println!("\n== {name}");
+    let started = Instant::now();
+    check().with_context(|| format!("step `{name}` failed"))?;
+    println!("== {name}: passed in {:.1} s", started.elapsed().as_secs_f32());
+    Ok(())
+}
