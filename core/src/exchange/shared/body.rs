@@ -1,0 +1,212 @@
+//! The response's content: measured, counted or in chunks.
+
+use super::head::Reader;
+use super::{Deferred, Phase, Shared};
+use crate::send::content::{CHUNK_END, CHUNK_HEAD, LAST_CHUNK, chunk_head};
+use crate::send::framing::Framing;
+use crate::syntax::error::SendError;
+
+impl Shared<'_> {
+    /// The content has no known length: chunks for HTTP/1.1, else the connection's end.
+    pub(super) fn stream(&mut self) -> Result<(), SendError> {
+        // Where chunks end must not depend on what is before them in the buffer.
+        self.flush_earlier().map_err(SendError::Transport)?;
+        if self.asked.is_head {
+            self.phase = Phase::Bodiless;
+            return self.put_framing(Framing::streamed(self.asked.version), Reader::MayRead);
+        }
+        let framing = Framing::streamed(self.asked.version);
+        if let Phase::Measuring { content_at } = self.phase {
+            let measured = self.output.filled() - content_at;
+            if framing == Framing::Chunked && measured > 0 {
+                let (line, length) = chunk_head(measured);
+                self.put_framing_before(
+                    content_at,
+                    framing,
+                    line.get(CHUNK_HEAD - length..).unwrap_or_default(),
+                )?;
+                // The gap was longer than what is in its place now, so there is room.
+                self.output.push(CHUNK_END)?;
+                self.flush()?;
+            } else {
+                self.put_framing_before(content_at, framing, b"")?;
+            }
+        } else {
+            self.put_framing(framing, Reader::MayRead)?;
+        }
+        self.phase = if framing == Framing::Chunked { self.next_chunk()? } else { Phase::UntilClose };
+        Ok(())
+    }
+
+    /// Keeps the place for the head of a chunk.
+    fn next_chunk(&mut self) -> Result<Phase, SendError> {
+        let least = CHUNK_HEAD + 1 + CHUNK_END.len();
+        if self.output.room() < least {
+            self.flush()?;
+        }
+        if self.output.room() < least {
+            return self.refuse(SendError::HeadTooLarge);
+        }
+        self.output.leave_gap(CHUNK_HEAD)?;
+        Ok(Phase::Chunked { content_at: self.output.filled() })
+    }
+
+    /// Puts the head before the chunk that has collected, and the line end after it.
+    fn end_chunk(&mut self, content_at: usize) -> Result<(), SendError> {
+        let size = self.output.filled().saturating_sub(content_at);
+        let place = content_at.saturating_sub(CHUNK_HEAD);
+        if size == 0 {
+            self.output.truncate(place);
+            return Ok(());
+        }
+        let (line, length) = chunk_head(size);
+        self.output.close_gap(place, content_at, line.get(CHUNK_HEAD - length..).unwrap_or_default());
+        Ok(self.output.push(CHUNK_END)?)
+    }
+
+    /// Content, in whatever pieces the handler has it.
+    pub(crate) fn write(&mut self, mut bytes: &[u8]) -> Result<(), SendError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let count = bytes.len() as u64;
+        if let Phase::Counted { left } = self.phase {
+            let Some(left) = left.checked_sub(count) else { return self.refuse(SendError::LengthMismatch) };
+            self.phase = Phase::Counted { left };
+            if self.asked.is_head {
+                return Ok(());
+            }
+        }
+        self.content_bytes += count;
+        loop {
+            match self.phase {
+                Phase::Measuring { .. } => {
+                    let mut fits = bytes.len() <= self.output.room();
+                    if !fits {
+                        self.flush_earlier().map_err(SendError::Transport)?;
+                        fits = bytes.len() <= self.output.room();
+                    }
+                    if self.asked.is_head {
+                        // Nothing is put, so all content has the same room: the heads of HEAD and GET are the same.
+                        if self.content_bytes > self.output.room() as u64 {
+                            self.output.truncate(self.head_end);
+                            self.stream()?;
+                        }
+                        return Ok(());
+                    }
+                    let put = self.output.push_some(bytes);
+                    bytes = bytes.get(put..).unwrap_or_default();
+                    if fits {
+                        return Ok(());
+                    }
+                    self.stream()?;
+                }
+                Phase::Chunked { content_at } => {
+                    let room = self.output.room().saturating_sub(CHUNK_END.len());
+                    let now = bytes.get(..room).unwrap_or(bytes);
+                    let put = self.output.push_some(now);
+                    bytes = bytes.get(put..).unwrap_or_default();
+                    if bytes.is_empty() {
+                        return Ok(());
+                    }
+                    self.end_chunk(content_at)?;
+                    self.flush()?;
+                    if bytes.len() >= self.output.capacity() {
+                        let (line, length) = chunk_head(bytes.len());
+                        self.output.push(line.get(CHUNK_HEAD - length..).unwrap_or_default())?;
+                        self.flush()?;
+                        self.write_out(bytes)?;
+                        bytes = &[];
+                        self.output.push(CHUNK_END)?;
+                    }
+                    self.phase = self.next_chunk()?;
+                }
+                Phase::Counted { .. } | Phase::UntilClose => return self.write_plain(bytes),
+                Phase::Bodiless if self.asked.is_head || count == 0 => return Ok(()),
+                Phase::Bodiless => return self.refuse(SendError::ContentForbidden),
+                Phase::Raw => return self.write_plain(bytes),
+                Phase::Nothing | Phase::Head | Phase::Done => return Err(SendError::Failed),
+            }
+        }
+    }
+
+    /// Through the buffer, so that small pieces leave together; past it, when there is more than it holds.
+    fn write_plain(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        if self.output.filled() == 0 && bytes.len() >= self.output.capacity() {
+            return self.write_out(bytes);
+        }
+        let put = self.output.push_some(bytes);
+        let rest = bytes.get(put..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        self.flush()?;
+        if rest.len() >= self.output.capacity() {
+            return self.write_out(rest);
+        }
+        self.output.push_some(rest);
+        Ok(())
+    }
+
+    /// Sends what has collected, so that the client has it now.
+    pub(crate) fn flush_content(&mut self) -> Result<(), SendError> {
+        if let Phase::Measuring { .. } = self.phase {
+            self.stream()?;
+        }
+        if let Phase::Chunked { content_at } = self.phase {
+            self.end_chunk(content_at)?;
+            self.flush()?;
+            self.phase = self.next_chunk()?;
+        } else {
+            self.flush()?;
+        }
+        self.wire.flush().map_err(SendError::Transport)
+    }
+
+    /// Ends the response. It leaves with others, when the engine waits.
+    pub(crate) fn finish(&mut self) -> Result<(), SendError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        match self.phase {
+            Phase::Measuring { content_at } => {
+                self.put_framing_before(content_at, Framing::Length(self.content_bytes), b"")?;
+            }
+            Phase::Counted { left } if left > 0 && !self.asked.is_head => {
+                return self.refuse(SendError::LengthMismatch);
+            }
+            Phase::Chunked { content_at } => {
+                self.end_chunk(content_at)?;
+                if self.output.push(LAST_CHUNK).is_err() {
+                    self.flush()?;
+                    self.output.push(LAST_CHUNK)?;
+                }
+            }
+            Phase::Counted { .. } | Phase::UntilClose | Phase::Bodiless | Phase::Raw => {}
+            Phase::Nothing | Phase::Head | Phase::Done => return Err(SendError::Failed),
+        }
+        if self.asked.is_head {
+            self.content_bytes = 0;
+        }
+        self.phase = Phase::Done;
+        Ok(())
+    }
+
+    /// Ends the response with content that is sent after the handler has returned.
+    pub(crate) fn defer(&mut self, deferred: Deferred, length: u64) -> Result<(), SendError> {
+        // A connection has no room for two contents: that of the response, and one that is still to be drained.
+        self.close |= !self.content.is_done();
+        self.end_head(Some(length))?;
+        if !self.asked.is_head {
+            self.content_bytes = length;
+            self.deferred = deferred;
+        }
+        self.phase = Phase::Done;
+        Ok(())
+    }
+
+    /// Is the response ended?
+    pub(crate) fn is_done(&self) -> bool {
+        self.phase == Phase::Done
+    }
+}

@@ -1,0 +1,229 @@
+//! The response's head: what the handler says, and what the engine decides.
+
+use super::{Phase, Shared};
+use crate::send::framing::{self, ConnectionOption, Framing, TEXT_MAX};
+use crate::send::head;
+use crate::send::output::Output;
+use crate::syntax::config::Clock;
+use crate::syntax::decimal;
+use crate::syntax::error::SendError;
+use crate::syntax::status::{self, Status};
+use crate::syntax::version::Version;
+
+/// When the head leaves, is the handler done with the request's content?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    Done,
+    MayRead,
+}
+
+impl Shared<'_> {
+    /// Begins the response. `with_origin` adds `Server` and `Date`.
+    pub(crate) fn begin(&mut self, status: Status, reason: &str, with_origin: bool) {
+        self.phase = Phase::Head;
+        self.status = Some(status);
+        if self.asked.version == Version::Http09 {
+            return;
+        }
+        let version = self.config.protocol;
+        self.put_head(|out| head::put_status_line(out, version, status, reason));
+        if with_origin {
+            if let Some(server) = self.config.server {
+                self.field(b"Server", server.as_bytes());
+            }
+            if let Some(date) = self.config.clock.and_then(Clock::date) {
+                self.field(b"Date", date.as_bytes());
+            }
+        }
+    }
+
+    /// Adds a field, or notes why that cannot be.
+    pub(crate) fn field(&mut self, name: &[u8], value: &[u8]) {
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        // These say how the message is framed, which is decided in one place only. What a handler says is
+        // taken as its wish.
+        if is("connection") {
+            if value.eq_ignore_ascii_case(b"close") {
+                self.close = true;
+            } else if !value.eq_ignore_ascii_case(b"keep-alive") {
+                self.fail(SendError::FramingField);
+            }
+        } else if is("content-length") {
+            match decimal::parse(value) {
+                Some(length) if self.declared.is_none_or(|declared| declared == length) => {
+                    self.declared = Some(length);
+                }
+                _ => self.fail(SendError::FramingField),
+            }
+        } else if is("transfer-encoding") {
+            self.fail(SendError::FramingField);
+        } else if self.asked.version > Version::Http09 {
+            self.put_head(|out| head::put_field(out, name, value));
+        }
+    }
+
+    /// Declares the content's length.
+    pub(crate) fn declare(&mut self, length: u64) {
+        self.declared = Some(length);
+    }
+
+    /// Declares that content of unknown length leaves as it comes.
+    pub(crate) fn stream_on_end(&mut self) {
+        self.streamed = true;
+    }
+
+    pub(crate) fn fail(&mut self, error: SendError) {
+        self.error.get_or_insert(error);
+    }
+
+    /// Puts something into the head. What earlier responses take is no reason for it not to fit.
+    fn put_head(&mut self, mut put: impl FnMut(&mut Output<'_>) -> Result<(), SendError>) {
+        if self.error.is_some() {
+            return;
+        }
+        let before = self.output.filled();
+        let mut result = put(&mut self.output);
+        if result == Err(SendError::HeadTooLarge) && self.response_at > 0 {
+            self.output.truncate(before);
+            result = match self.flush_earlier() {
+                Ok(()) => put(&mut self.output),
+                Err(kind) => Err(SendError::Transport(kind)),
+            };
+        }
+        self.error = result.err();
+    }
+
+    /// Ends the head. With a `length` the content is of that length; else what the handler declared; else the buffer
+    /// measures it.
+    pub(crate) fn end_head(&mut self, length: Option<u64>) -> Result<(), SendError> {
+        if let (Some(declared), Some(length)) = (self.declared, length)
+            && declared != length
+        {
+            self.fail(SendError::LengthMismatch);
+        }
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        // Who knows the length has the content, and sends it now.
+        let at_once = length.is_some();
+        self.head_end = self.output.filled();
+        let status = self.status.unwrap_or(status::OK);
+        // "A server MUST NOT send any Transfer-Encoding or Content-Length header fields in a 2xx (Successful)
+        // response to CONNECT" (RFC 9110 §9.3.6). We open no tunnels, so the connection ends.
+        let is_tunnel = self.asked.is_connect && matches!(status.code(), 200..=299);
+        self.close |= is_tunnel;
+        if status.forbids_content() || is_tunnel {
+            if length.or(self.declared).is_some_and(|length| length > 0)
+                && status != status::NOT_MODIFIED.into()
+            {
+                return self.refuse(SendError::ContentForbidden);
+            }
+            let silent = status.forbids_content_length() || is_tunnel;
+            self.phase = Phase::Bodiless;
+            return self.put_framing(if silent { Framing::Silent } else { Framing::Length(0) }, Reader::Done);
+        }
+        if let Some(length) = length.or(self.declared) {
+            self.phase = Phase::Counted { left: length };
+            let reader = if at_once { Reader::Done } else { Reader::MayRead };
+            return self.put_framing(Framing::Length(length), reader);
+        }
+        if !self.streamed && self.output.room() < TEXT_MAX {
+            self.flush_earlier().map_err(SendError::Transport)?;
+        }
+        if self.streamed || self.output.leave_gap(TEXT_MAX).is_err() {
+            return self.stream();
+        }
+        self.phase = Phase::Measuring { content_at: self.output.filled() };
+        Ok(())
+    }
+
+    pub(super) fn refuse<T>(&mut self, error: SendError) -> Result<T, SendError> {
+        self.error = Some(error);
+        Err(error)
+    }
+
+    /// What the head says about the connection; decides it.
+    fn connection_option(&mut self, framing: Framing, reader: Reader) -> ConnectionOption {
+        // What the client sends next must be found: content that waits for our `100 Continue`
+        // may come or not, and too much of it is not worth reading.
+        let uncertain = self.asked.expects_continue && !self.content_has_begun && !self.content.is_done();
+        let too_much = !self.content.is_at_most(self.config.limits.drain_bytes_max);
+        self.close |= uncertain
+            || (too_much && reader == Reader::Done)
+            || framing == Framing::UntilClose
+            || self.read_error.is_some();
+        match (self.close, self.asked.version) {
+            (true, _) => ConnectionOption::Close,
+            (false, Version::Http11) => ConnectionOption::Silent,
+            (false, _) => ConnectionOption::KeepAlive,
+        }
+    }
+
+    /// Puts the framing at the head's end, where nothing follows yet.
+    pub(super) fn put_framing(&mut self, framing: Framing, reader: Reader) -> Result<(), SendError> {
+        let option = self.connection_option(framing, reader);
+        if self.asked.version == Version::Http09 {
+            return Ok(());
+        }
+        self.put_head(|out| Ok(framing::put(out, framing, option)?));
+        self.error.map_or(Ok(()), Err)
+    }
+
+    /// Puts the framing into the gap before the measured content.
+    pub(super) fn put_framing_before(
+        &mut self,
+        content_at: usize,
+        framing: Framing,
+        extra: &[u8],
+    ) -> Result<(), SendError> {
+        // Content that was measured is whole.
+        let reader = if matches!(framing, Framing::Length(_)) { Reader::Done } else { Reader::MayRead };
+        let option = self.connection_option(framing, reader);
+        let mut text = [0; TEXT_MAX];
+        let mut out = Output::new(&mut text, 0);
+        if self.asked.version > Version::Http09 {
+            framing::put(&mut out, framing, option)?;
+            out.push(extra)?;
+        }
+        self.output.close_gap(self.head_end, content_at, out.as_bytes());
+        Ok(())
+    }
+
+    /// Ends HTTP on this connection: the head leaves, and the stream is the handler's.
+    pub(crate) fn end_head_for_raw(&mut self) -> Result<(), SendError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        self.close = true;
+        self.put_head(|out| Ok(out.push(b"Connection: upgrade\r\n\r\n")?));
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        self.phase = Phase::Raw;
+        self.flush_content()
+    }
+
+    /// Sends an interim response at once (RFC 9110 §15.2). HTTP/1.0 has none.
+    pub(crate) fn interim(&mut self, status: Status, fields: &[(&str, &str)]) -> Result<(), SendError> {
+        if self.asked.version < Version::Http11 {
+            return Ok(());
+        }
+        self.flush_earlier().map_err(SendError::Transport)?;
+        let version = self.config.protocol;
+        let put = |out: &mut Output<'_>| {
+            head::put_status_line(out, version, status, status.reason())?;
+            for (name, value) in fields {
+                head::put_field(out, name.as_bytes(), value.as_bytes())?;
+            }
+            Ok(out.push(b"\r\n")?)
+        };
+        if let Err(error) = put(&mut self.output) {
+            self.output.truncate(0);
+            return Err(error);
+        }
+        self.flush()?;
+        // What follows is another response, and nothing of that has left.
+        self.has_left = false;
+        self.wire.flush().map_err(SendError::Transport)
+    }
+}

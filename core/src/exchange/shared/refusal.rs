@@ -1,0 +1,76 @@
+//! Error pages, and what else is sent when a handler did not answer.
+
+use super::{Deferred, Phase, Shared};
+use crate::exchange::error_page::{self, Message};
+use crate::exchange::wire;
+use crate::syntax::decimal::Digits;
+use crate::syntax::error::SendError;
+use crate::syntax::status::Status;
+use embedded_io::ErrorKind;
+
+impl Shared<'_> {
+    /// Takes back what was put of this response, if nothing of it has left.
+    pub(crate) fn take_back(&mut self) -> bool {
+        if self.has_left {
+            return false;
+        }
+        self.output.truncate(self.response_at);
+        self.phase = Phase::Nothing;
+        self.error = None;
+        self.declared = None;
+        self.streamed = false;
+        self.message = None;
+        self.content_bytes = 0;
+        self.deferred = Deferred::Nothing;
+        true
+    }
+
+    /// The whole error page: status line, fields, content. "Every `send_error` closes the connection" (spec 66).
+    pub(crate) fn error_page(
+        &mut self,
+        status: Status,
+        message: Option<Message<'_>>,
+        explanation: Option<&str>,
+        extra: &mut dyn FnMut(&mut Self),
+    ) -> Result<(), SendError> {
+        self.close = true;
+        let message = message.unwrap_or(Message::Text(match status.reason() {
+            "" => "???",
+            reason => reason,
+        }));
+        let (Message::Text(text) | Message::Quoting(text, _)) = message;
+        self.message = Some(text);
+        let explanation = explanation.unwrap_or(status.explanation());
+        self.begin(status, status.reason(), true);
+        extra(self);
+        if status.forbids_content() {
+            self.end_head(None)?;
+            return self.finish();
+        }
+        self.field(b"Content-Type", error_page::MEDIA_TYPE.as_bytes());
+        self.field(b"X-Content-Type-Options", b"nosniff");
+        self.end_head(None)?;
+        error_page::write(status, message, explanation, &mut |piece| self.write(piece))?;
+        self.finish()
+    }
+
+    /// The shortest answer there is, past the buffer, which may be too small for any.
+    pub(crate) fn bare_error(&mut self, status: Status) -> Result<(), ErrorKind> {
+        self.close = true;
+        self.status = Some(status);
+        self.flush_earlier()?;
+        let code = Digits::decimal(u64::from(status.code()));
+        let pieces: [&[u8]; 5] = [
+            self.config.protocol.as_str().as_bytes(),
+            b" ",
+            code.as_bytes(),
+            b" ",
+            status.reason().as_bytes(),
+        ];
+        self.has_left = true;
+        for piece in pieces {
+            wire::write_all(self.wire, piece)?;
+        }
+        wire::write_all(self.wire, b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+    }
+}
