@@ -260,8 +260,8 @@ impl<'b> Session<'b> {
                 Step::NeedBytes
             }
             Phase::Head(mut reader) => {
-                let arrived = self.input.get(self.start..).unwrap_or_default();
-                let reading = reader.read(arrived, self.filled - self.start, self.config);
+                let arrived = self.input.get(self.start..self.filled).unwrap_or_default();
+                let reading = reader.read(arrived, self.config);
                 self.connection.phase = Phase::Head(reader);
                 match reading {
                     Ok(Reading::NeedMore) => {
@@ -305,6 +305,8 @@ impl<'b> Session<'b> {
         let limits = &self.config.limits;
         let began = microseconds(self.config);
         self.connection.requests = self.connection.requests.saturating_add(1);
+        // Whatever happens to the handler, its request is not read again.
+        self.connection.close(CloseReason::Broken(SendError::Failed));
         let last = self.connection.requests >= limits.requests_max;
 
         let arrived = self.filled.saturating_sub(self.start + end.length);
