@@ -108,87 +108,89 @@ impl HeadReader {
         self.scan.overflow()
     }
 
-    /// Goes on reading. `filled` bytes of `buffer`, which begins with the request, have arrived.
+    /// Goes on reading. `arrived` is all that has arrived, from the request's first byte on.
     ///
     /// # Errors
     /// The first rule that is broken. After it, the reader is of no further use.
-    pub(crate) fn read(
-        &mut self,
-        buffer: &[u8],
-        filled: usize,
-        config: &Config<'_>,
-    ) -> Result<Reading, RequestError> {
-        if self.scan.lengthen(buffer, filled).is_some() {
-            return Ok(Reading::NeedMore);
-        }
-        loop {
-            match self.scan.next(buffer, filled, config)? {
-                Step::Field { start, colon, end } => self.note(buffer, start, colon, end)?,
-                Step::NeedMore => return Ok(Reading::NeedMore),
+    #[inline]
+    pub(crate) fn read(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Reading, RequestError> {
+        if self.scan.lengthen(arrived) { Ok(Reading::NeedMore) } else { self.read_lines(arrived, config) }
+    }
+
+    #[inline(never)]
+    fn read_lines(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Reading, RequestError> {
+        // More than the scanner can count is more than any limit allows.
+        let arrived = arrived.get(..u32::MAX as usize).unwrap_or(arrived);
+        if self.scan.is_in_request_line() {
+            match self.scan.request_line(arrived, config)? {
                 Step::EmptyLine(length) => return Ok(Reading::EmptyLine(length)),
                 Step::RequestLine(version) => {
                     self.scan.notes |= (version as u16) << Notes::VERSION_SHIFT;
                     if version == Version::Http09 {
-                        return self.finish(buffer, config).map(Reading::Whole);
+                        return self.finish(arrived, config).map(Reading::Whole);
                     }
                 }
-                Step::End => return self.finish(buffer, config).map(Reading::Whole),
+                _ => return Ok(Reading::NeedMore),
+            }
+        }
+        loop {
+            match self.scan.field_line(arrived, config)? {
+                Step::Field { start, colon, end } => self.note(arrived, start, colon, end)?,
+                Step::End => return self.finish(arrived, config).map(Reading::Whole),
+                _ => return Ok(Reading::NeedMore),
             }
         }
     }
 
-    /// Looks at one field line. Nearly none of them matters here, and its length tells most of those apart.
+    /// Looks at one field line. Nearly none of them matters here, and the length of its name tells most of those apart.
     #[inline]
-    fn note(&mut self, buffer: &[u8], start: usize, colon: usize, end: usize) -> Result<(), RequestError> {
-        match colon - start {
-            4 | 6 | 7 | 10 | 14 | 17 => {}
-            _ => return Ok(()),
-        }
-        let name = buffer.get(start..colon).unwrap_or_default();
-        let value = octets::trim(buffer.get(colon + 1..end).unwrap_or_default());
-        self.note_field(name, value, colon + 1)
-    }
-
-    fn note_field(&mut self, name: &[u8], value: &[u8], value_at: usize) -> Result<(), RequestError> {
+    fn note(&mut self, arrived: &[u8], start: usize, colon: usize, end: usize) -> Result<(), RequestError> {
+        let name = arrived.get(start..colon).unwrap_or_default();
+        let value = || octets::trim(arrived.get(colon + 1..end).unwrap_or_default());
         let mut notes = Notes(self.scan.notes);
-        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-        if is("host") {
-            if notes.has(Notes::HOST) {
-                return Err(RequestError::HostRepeated);
+        match name.len() {
+            4 if octets::is_name(name, b"host") => {
+                if notes.has(Notes::HOST) {
+                    return Err(RequestError::HostRepeated);
+                }
+                if !target::is_authority(value(), Port::Optional) {
+                    return Err(RequestError::HostInvalid);
+                }
+                notes.set(Notes::HOST);
             }
-            if !target::is_authority(value, Port::Optional) {
-                return Err(RequestError::HostInvalid);
-            }
-            notes.set(Notes::HOST);
-        } else if is("connection") {
-            for option in octets::list(value) {
-                if option.eq_ignore_ascii_case(b"close") {
-                    notes.set(Notes::CLOSE);
-                } else if option.eq_ignore_ascii_case(b"keep-alive") {
-                    notes.set(Notes::KEEP_ALIVE);
-                } else if option.eq_ignore_ascii_case(b"upgrade") {
-                    notes.set(Notes::CONNECTION_UPGRADE);
+            // Other expectations "MAY" be refused (RFC 9110 §10.1.1). Like Python, we do not (spec 71).
+            6 if octets::is_name(name, b"expect") => {
+                if value().eq_ignore_ascii_case(b"100-continue") {
+                    notes.set(Notes::EXPECT_CONTINUE);
                 }
             }
-        } else if is("content-length") {
-            if notes.has(Notes::LENGTH) {
-                return Err(RequestError::ContentLengthRepeated);
+            7 if octets::is_name(name, b"upgrade") => notes.set(Notes::UPGRADE),
+            10 if octets::is_name(name, b"connection") => {
+                for option in octets::list(value()) {
+                    if option.eq_ignore_ascii_case(b"close") {
+                        notes.set(Notes::CLOSE);
+                    } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                        notes.set(Notes::KEEP_ALIVE);
+                    } else if option.eq_ignore_ascii_case(b"upgrade") {
+                        notes.set(Notes::CONNECTION_UPGRADE);
+                    }
+                }
             }
-            if decimal::parse(value).is_none() {
-                return Err(RequestError::ContentLengthInvalid);
+            14 if octets::is_name(name, b"content-length") => {
+                if notes.has(Notes::LENGTH) {
+                    return Err(RequestError::ContentLengthRepeated);
+                }
+                if decimal::parse(value()).is_none() {
+                    return Err(RequestError::ContentLengthInvalid);
+                }
+                notes.set(Notes::LENGTH);
+                // The scanner's positions fit 32 bits.
+                self.length_at = u32::try_from(colon + 1).unwrap_or_default();
             }
-            notes.set(Notes::LENGTH);
-            // The scanner's positions fit 32 bits.
-            self.length_at = u32::try_from(value_at).unwrap_or_default();
-        } else if is("transfer-encoding") {
-            notes.set_coding(notes.coding().and(value));
-        } else if is("expect") {
-            // Other expectations "MAY" be refused (RFC 9110 §10.1.1). Like Python, we do not (spec 71).
-            if value.eq_ignore_ascii_case(b"100-continue") {
-                notes.set(Notes::EXPECT_CONTINUE);
+            17 if octets::is_name(name, b"transfer-encoding") => {
+                notes.set_coding(notes.coding().and(value()));
             }
-        } else if is("upgrade") {
-            notes.set(Notes::UPGRADE);
+            _ => return Ok(()),
         }
         self.scan.notes = notes.0;
         Ok(())
@@ -348,17 +350,28 @@ impl HeadParser {
     ///
     /// # Errors
     /// The first rule that the head breaks, the same in whatever pieces it comes.
+    #[inline]
     pub fn parse<'a>(
         &mut self,
         bytes: &'a [u8],
         config: &Config<'_>,
     ) -> Result<Option<RequestHead<'a>>, RequestError> {
+        let arrived = bytes.get(self.skipped..).unwrap_or_default();
+        if self.reader.scan.lengthen(arrived) { Ok(None) } else { self.parse_lines(bytes, config) }
+    }
+
+    #[inline(never)]
+    fn parse_lines<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        config: &Config<'_>,
+    ) -> Result<Option<RequestHead<'a>>, RequestError> {
         loop {
-            let bytes = bytes.get(self.skipped..).unwrap_or_default();
-            match self.reader.read(bytes, bytes.len(), config)? {
+            let arrived = bytes.get(self.skipped..).unwrap_or_default();
+            match self.reader.read_lines(arrived, config)? {
                 Reading::NeedMore => return Ok(None),
                 Reading::EmptyLine(length) => self.skipped += length,
-                Reading::Whole(end) => return RequestHead::view(bytes, end).map(Some),
+                Reading::Whole(end) => return RequestHead::view(arrived, end).map(Some),
             }
         }
     }

@@ -17,7 +17,7 @@
 //! Every octet is judged by its position and the octets before it alone, so a head is accepted or refused for the same
 //! reason in whatever pieces it comes. That is also why a limit is checked before the octet that exceeds it.
 
-// Positions are below LIMIT_MAX; the table of states is one function, as the grammar is one text.
+// Positions fit 32 bits; a line's states are one function, as its grammar is one rule.
 #![allow(clippy::cast_possible_truncation, clippy::too_many_lines)]
 
 use crate::syntax::config::Config;
@@ -110,191 +110,238 @@ impl Scan {
 
     /// What is too long, when no byte more can be taken.
     pub(crate) fn overflow(&self) -> RequestError {
-        if self.in_request_line() { RequestError::RequestLineTooLong } else { RequestError::FieldsTooLarge }
+        if self.is_in_request_line() {
+            RequestError::RequestLineTooLong
+        } else {
+            RequestError::FieldsTooLarge
+        }
     }
 
-    fn in_request_line(&self) -> bool {
+    /// Is the request line, or an empty line before it, still to be ended?
+    #[inline]
+    pub(crate) fn is_in_request_line(&self) -> bool {
         (self.state as u8) <= State::LineFeed as u8
     }
 
     /// A few octets that only lengthen what is being scanned: the common case of a head that drips in.
-    /// `None` when there is more to do.
+    /// False when there is more to do.
     #[inline]
-    pub(crate) fn lengthen(&mut self, buffer: &[u8], filled: usize) -> Option<()> {
-        /// With more, the blocks of `next` are faster.
+    pub(crate) fn lengthen(&mut self, arrived: &[u8]) -> bool {
+        /// With more, blocks are faster.
         const FEW: usize = 8;
         let class = match self.state {
             State::Value => VALUE,
             State::Name => TOKEN,
             State::Target => TARGET,
-            _ => return None,
+            _ => return false,
         };
-        let new = buffer.get(self.position()..filled)?;
-        if new.len() > FEW || filled > self.limit as usize || !octets::are(new, class) {
-            return None;
+        let new = arrived.get(self.position()..).unwrap_or_default();
+        if new.len() > FEW || arrived.len() > self.limit as usize || !octets::are(new, class) {
+            return false;
         }
-        self.at = filled as u32;
-        Some(())
+        self.at = arrived.len() as u32;
+        true
     }
 
-    /// Goes on until something is found. `filled` bytes of `buffer`, which begins with the message, have arrived.
+    /// Goes on until the request line, or an empty line before it, is whole. `arrived` is all that has arrived,
+    /// from the message's first byte on.
+    ///
+    /// # Errors
+    /// The first octet that breaks a rule or a limit. After it, the scanner is of no further use.
+    pub(crate) fn request_line(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Step, RequestError> {
+        let bare_lf = config.leniency.bare_lf;
+        if self.state == State::Start {
+            self.limit = config.limits.request_line_bytes_max.min(LIMIT_MAX);
+            match arrived.first() {
+                None => return Ok(Step::NeedMore),
+                Some(b'\r' | b'\n') if self.empty_lines >= config.limits.empty_lines_max => {
+                    return Err(RequestError::EmptyLines);
+                }
+                Some(b'\r') => self.go_on(State::EmptyLineFeed),
+                Some(b'\n') if bare_lf => return Ok(self.end_empty_line()),
+                Some(b'\n') => return Err(RequestError::LineEnd),
+                Some(_) => self.state = State::Method,
+            }
+        }
+        if self.state == State::EmptyLineFeed {
+            return self.line_feed(arrived)?.map_or(Ok(Step::NeedMore), |()| Ok(self.end_empty_line()));
+        }
+
+        let within = self.within_limit(arrived);
+        if self.state == State::Method {
+            self.at = octets::end_of(TOKEN, within, self.position()) as u32;
+            match self.octet_of_line(arrived) {
+                None => return self.need_more(arrived),
+                Some(b' ') if self.at > 0 => self.go_on(State::Target),
+                Some(_) => return Err(RequestError::RequestLine),
+            }
+            self.mark = self.at;
+        }
+        if self.state == State::Target {
+            self.at = octets::end_of_target(within, self.position()) as u32;
+            if config.leniency.target_octets {
+                self.at = octets::end_of(TARGET | TARGET_BY_BROWSERS, within, self.position()) as u32;
+            }
+            let is_09 = || config.http_09 && arrived.starts_with(b"GET ");
+            match self.octet_of_line(arrived) {
+                None => return self.need_more(arrived),
+                Some(_) if self.at == self.mark => return Err(RequestError::RequestLine),
+                Some(b' ') => {
+                    self.go_on(State::Version);
+                    self.mark = self.at;
+                }
+                Some(b'\r') if is_09() => {
+                    self.mark = 0;
+                    self.go_on(State::LineFeed);
+                }
+                Some(b'\n') if is_09() && bare_lf => {
+                    self.mark = 0;
+                    return self.end_request_line(arrived, config);
+                }
+                Some(b'\n') if is_09() => return Err(RequestError::LineEnd),
+                Some(b'\r' | b'\n' | b'\t') => return Err(RequestError::RequestLine),
+                Some(_) => return Err(RequestError::Target),
+            }
+        }
+        if self.state == State::Version {
+            // What nearly all requests say; anything else is looked at octet by octet.
+            const USUAL: &[u8] = b"HTTP/1.1";
+            if self.at == self.mark
+                && within.get(self.position()..).is_some_and(|rest| rest.starts_with(USUAL))
+            {
+                self.at += USUAL.len() as u32;
+            }
+        }
+        while self.state == State::Version {
+            let Some(octet) = self.octet_of_line(arrived) else { return self.need_more(arrived) };
+            match (self.at - self.mark, octet) {
+                (0, b'H') | (1 | 2, b'T') | (3, b'P') | (4, b'/') | (6, b'.') | (5 | 7, b'0'..=b'9') => {
+                    self.go_on(State::Version);
+                }
+                (8, b'\r') => self.go_on(State::LineFeed),
+                (8, b'\n') if bare_lf => return self.end_request_line(arrived, config),
+                (8, b'\n') => return Err(RequestError::LineEnd),
+                _ => return Err(RequestError::RequestLine),
+            }
+        }
+        match self.line_feed(arrived)? {
+            Some(()) => self.end_request_line(arrived, config),
+            None => Ok(Step::NeedMore),
+        }
+    }
+
+    /// Goes on until a field line, or the empty line after the last one, is whole: see
+    /// [`request_line`](Self::request_line).
     ///
     /// # Errors
     /// The first octet that breaks a rule or a limit. After it, the scanner is of no further use.
     #[inline]
-    pub(crate) fn next(
-        &mut self,
-        buffer: &[u8],
-        filled: usize,
-        config: &Config<'_>,
-    ) -> Result<Step, RequestError> {
-        let filled = filled.min(buffer.len()).min(LIMIT_MAX as usize);
-        let mut at = self.position();
-        loop {
-            // Octets that only lengthen what is being scanned.
-            match self.state {
-                State::Name | State::Method => at = octets::end_of(TOKEN, buffer, at, filled),
-                State::Value => at = octets::end_of_value(buffer, at, filled),
-                State::Target => {
-                    at = octets::end_of_target(buffer, at, filled);
-                    if config.leniency.target_octets {
-                        at = octets::end_of(TARGET | TARGET_BY_BROWSERS, buffer, at, filled);
-                    }
+    pub(crate) fn field_line(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Step, RequestError> {
+        let bare_lf = config.leniency.bare_lf;
+        if self.state == State::FieldStart {
+            match arrived.get(self.position()) {
+                None => return Ok(Step::NeedMore),
+                // The empty line is not counted.
+                Some(b'\r') => self.go_on(State::EndLineFeed),
+                Some(b'\n') if bare_lf => return Ok(self.end()),
+                Some(b'\n') => return Err(RequestError::LineEnd),
+                Some(_) if self.at >= self.limit => return Err(RequestError::FieldsTooLarge),
+                Some(b' ' | b'\t') if self.fields > 0 => return Err(RequestError::FoldedLine),
+                Some(_) if self.fields >= config.limits.fields_max => {
+                    return Err(RequestError::TooManyFields);
                 }
-                State::Start => self.limit = config.limits.request_line_bytes_max.min(LIMIT_MAX),
-                _ => {}
-            }
-            self.at = at as u32;
-
-            // The octet that does more.
-            let octet = match buffer.get(at) {
-                Some(&octet) if at < filled => octet,
-                _ if self.at > self.limit && !self.waits_for_line_feed() => return Err(self.overflow()),
-                _ => return Ok(Step::NeedMore),
-            };
-            if self.at >= self.limit && !self.may_exceed_limit(octet) {
-                return Err(self.overflow());
-            }
-            at += 1;
-            let bare_lf = octet == b'\n' && config.leniency.bare_lf;
-            match self.state {
-                State::Name => {
-                    // "No whitespace is allowed between the field name and colon" (RFC 9112 §5.1): a proxy that
-                    // strips it and a server that does not see two different requests.
-                    if octet != b':' || self.at == self.mark {
-                        return Err(RequestError::FieldName);
-                    }
-                    let Ok(name_length) = u16::try_from(self.at - self.mark) else {
-                        return Err(RequestError::FieldsTooLarge);
-                    };
-                    self.name_length = name_length;
-                    self.state = State::Value;
-                }
-                State::Value => match octet {
-                    b'\r' => self.state = State::FieldLineFeed,
-                    b'\n' if bare_lf => return Ok(self.field(at)),
-                    b'\n' => return Err(RequestError::LineEnd),
-                    _ => return Err(RequestError::FieldValue),
-                },
-                State::FieldLineFeed if octet == b'\n' => return Ok(self.field(at)),
-                State::FieldStart => match octet {
-                    b'\r' => self.state = State::EndLineFeed,
-                    b'\n' if bare_lf => return Ok(self.end(at)),
-                    b'\n' => return Err(RequestError::LineEnd),
-                    b' ' | b'\t' if self.fields > 0 => return Err(RequestError::FoldedLine),
-                    _ if self.fields >= config.limits.fields_max => return Err(RequestError::TooManyFields),
-                    _ => {
-                        self.fields += 1;
-                        self.mark = self.at;
-                        self.state = State::Name;
-                        at = self.position();
-                    }
-                },
-                State::EndLineFeed if octet == b'\n' => return Ok(self.end(at)),
-                State::Start => match octet {
-                    b'\r' | b'\n' if self.empty_lines >= config.limits.empty_lines_max => {
-                        return Err(RequestError::EmptyLines);
-                    }
-                    b'\r' => self.state = State::EmptyLineFeed,
-                    b'\n' if bare_lf => return Ok(self.empty_line(at)),
-                    b'\n' => return Err(RequestError::LineEnd),
-                    _ => {
-                        self.state = State::Method;
-                        at = self.position();
-                    }
-                },
-                State::EmptyLineFeed if octet == b'\n' => return Ok(self.empty_line(at)),
-                State::Method => {
-                    if octet != b' ' || self.at == 0 {
-                        return Err(RequestError::RequestLine);
-                    }
-                    self.mark = at as u32;
-                    self.state = State::Target;
-                }
-                State::Target => match octet {
-                    _ if self.at == self.mark => return Err(RequestError::RequestLine),
-                    b' ' => {
-                        self.mark = at as u32;
-                        self.state = State::Version;
-                        if buffer.get(at..filled).is_some_and(|rest| rest.starts_with(b"HTTP/1.1"))
-                            && self.at + 8 < self.limit
-                        {
-                            at += 8;
-                        }
-                    }
-                    b'\r' | b'\n' if config.http_09 && buffer.starts_with(b"GET ") => {
-                        self.mark = 0;
-                        match octet {
-                            b'\r' => self.state = State::LineFeed,
-                            _ if bare_lf => return self.request_line(buffer, at, config),
-                            _ => return Err(RequestError::LineEnd),
-                        }
-                    }
-                    b'\r' | b'\n' | b'\t' => return Err(RequestError::RequestLine),
-                    _ => return Err(RequestError::Target),
-                },
-                State::Version => match (self.at - self.mark, octet) {
-                    (0, b'H') | (1 | 2, b'T') | (3, b'P') | (4, b'/') | (6, b'.') | (5 | 7, b'0'..=b'9') => {}
-                    (8, b'\r') => self.state = State::LineFeed,
-                    (8, b'\n') if bare_lf => return self.request_line(buffer, at, config),
-                    (8, b'\n') => return Err(RequestError::LineEnd),
-                    _ => return Err(RequestError::RequestLine),
-                },
-                State::LineFeed if octet == b'\n' => return self.request_line(buffer, at, config),
-                // CR and no LF after it: "a bare CR" (RFC 9112 §2.2).
-                State::EmptyLineFeed | State::LineFeed | State::FieldLineFeed | State::EndLineFeed => {
-                    return Err(RequestError::LineEnd);
+                Some(_) => {
+                    self.fields += 1;
+                    self.mark = self.at;
+                    self.state = State::Name;
                 }
             }
         }
+        if self.state == State::EndLineFeed {
+            return self.line_feed(arrived)?.map_or(Ok(Step::NeedMore), |()| Ok(self.end()));
+        }
+
+        let within = self.within_limit(arrived);
+        if self.state == State::Name {
+            self.at = octets::end_of_name(within, self.position()) as u32;
+            match within.get(self.position()) {
+                None => return self.need_more(arrived),
+                Some(b':') if self.at > self.mark => {}
+                // "No whitespace is allowed between the field name and colon" (RFC 9112 §5.1): a proxy that
+                // strips it and a server that does not see two different requests.
+                Some(_) => return Err(RequestError::FieldName),
+            }
+            let length = u16::try_from(self.at - self.mark);
+            self.name_length = length.map_err(|_| RequestError::FieldsTooLarge)?;
+            self.go_on(State::Value);
+        }
+        if self.state == State::Value {
+            self.at = octets::end_of_value(within, self.position()) as u32;
+            match within.get(self.position()) {
+                None => return self.need_more(arrived),
+                Some(b'\r') => self.go_on(State::FieldLineFeed),
+                Some(b'\n') if bare_lf => return Ok(self.end_field_line(self.at)),
+                Some(b'\n') => return Err(RequestError::LineEnd),
+                Some(_) => return Err(RequestError::FieldValue),
+            }
+        }
+        match within.get(self.position()) {
+            None => self.need_more(arrived),
+            Some(b'\n') => Ok(self.end_field_line(self.at - 1)),
+            // CR and no LF after it: "a bare CR" (RFC 9112 §2.2).
+            Some(_) => Err(RequestError::LineEnd),
+        }
     }
 
-    /// Has a line ended but for its LF? That octet is the line's own, whatever the limit.
-    fn waits_for_line_feed(&self) -> bool {
-        matches!(self.state, State::EmptyLineFeed | State::LineFeed | State::EndLineFeed)
+    /// The octet at this position is looked at, and `state` is that of the next one.
+    fn go_on(&mut self, state: State) {
+        self.at += 1;
+        self.state = state;
     }
 
-    /// May `octet` stand at the limit? The limit of the request line does not count its line end; that of the
-    /// fields counts theirs, and not the empty line after them.
-    fn may_exceed_limit(&self, octet: u8) -> bool {
-        let ends_section =
-            matches!(octet, b'\r' | b'\n') && (self.in_request_line() || self.state == State::FieldStart);
-        ends_section || self.waits_for_line_feed()
+    /// The octets that the limit of the current section allows.
+    fn within_limit<'a>(&self, arrived: &'a [u8]) -> &'a [u8] {
+        arrived.get(..self.limit as usize).unwrap_or(arrived)
     }
 
-    fn empty_line(&mut self, at: usize) -> Step {
+    /// The next octet of the request line. The limit does not count the line end.
+    fn octet_of_line(&self, arrived: &[u8]) -> Option<u8> {
+        arrived
+            .get(self.position())
+            .copied()
+            .filter(|octet| self.at < self.limit || matches!(octet, b'\r' | b'\n'))
+    }
+
+    /// The next octet has not arrived, or is beyond the limit.
+    fn need_more(&self, arrived: &[u8]) -> Result<Step, RequestError> {
+        if self.position() < arrived.len() { Err(self.overflow()) } else { Ok(Step::NeedMore) }
+    }
+
+    /// Has the LF after a CR arrived? It belongs to that CR, whatever the limit.
+    fn line_feed(&self, arrived: &[u8]) -> Result<Option<()>, RequestError> {
+        match arrived.get(self.position()) {
+            None => Ok(None),
+            Some(b'\n') => Ok(Some(())),
+            // "a bare CR" (RFC 9112 §2.2)
+            Some(_) => Err(RequestError::LineEnd),
+        }
+    }
+
+    // Each of these ends a line whose LF is at this position.
+
+    fn end_empty_line(&mut self) -> Step {
+        let length = self.position() + 1;
         *self = Self { empty_lines: self.empty_lines + 1, ..Self::new() };
-        Step::EmptyLine(at)
+        Step::EmptyLine(length)
     }
 
-    fn request_line(&mut self, buffer: &[u8], at: usize, config: &Config<'_>) -> Result<Step, RequestError> {
-        self.at = at as u32;
+    fn end_request_line(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Step, RequestError> {
+        self.go_on(State::FieldStart);
         self.limit = self.at + config.limits.field_section_bytes_max.min(LIMIT_MAX);
-        self.state = State::FieldStart;
         if self.mark == 0 {
             return Ok(Step::RequestLine(Version::Http09));
         }
-        let version = buffer.get(self.mark as usize..).and_then(|version| version.get(5..8));
+        let version = arrived.get(self.mark as usize..).and_then(|version| version.get(5..8));
         match version {
             Some(b"1.0") => Ok(Step::RequestLine(Version::Http10)),
             Some([b'1', ..]) => Ok(Step::RequestLine(Version::Http11)),
@@ -302,16 +349,14 @@ impl Scan {
         }
     }
 
-    fn field(&mut self, at: usize) -> Step {
-        let line_end_starts = self.at - u32::from(self.state == State::FieldLineFeed);
-        let (start, end) = (self.mark as usize, line_end_starts as usize);
-        self.at = at as u32;
-        self.state = State::FieldStart;
+    fn end_field_line(&mut self, value_end: u32) -> Step {
+        self.go_on(State::FieldStart);
+        let (start, end) = (self.mark as usize, value_end as usize);
         Step::Field { start, colon: start + usize::from(self.name_length), end }
     }
 
-    fn end(&mut self, at: usize) -> Step {
-        self.at = at as u32;
+    fn end(&mut self) -> Step {
+        self.at += 1;
         Step::End
     }
 }

@@ -35,7 +35,7 @@ const fn classes() -> [u8; 256] {
         if !is_control(octet) {
             class |= VALUE;
         }
-        if !stops_target(octet) {
+        if matches!(octet, b'!' | b'$'..=b';' | b'=' | b'?'..=b'[' | b']' | b'_' | b'a'..=b'z' | b'~') {
             class |= TARGET;
         }
         if matches!(octet, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}') {
@@ -69,21 +69,6 @@ const fn is_control(octet: u8) -> bool {
     (octet < b' ') & (octet != b'\t') | (octet == 0x7f)
 }
 
-/// Written without branches, so that a block of octets is tested by a few vector instructions.
-#[inline(always)]
-const fn stops_target(octet: u8) -> bool {
-    (octet <= b' ')
-        | (octet >= 0x7f)
-        | (octet == b'"')
-        | (octet == b'#')
-        | (octet == b'<')
-        | (octet == b'>')
-        | (octet == b'\\')
-        | (octet == b'^')
-        | (octet == b'`')
-        | ((octet >= b'{') & (octet <= b'}'))
-}
-
 /// Is `octet` in one of `classes`?
 #[inline(always)]
 pub(crate) fn is(octet: u8, classes: u8) -> bool {
@@ -101,78 +86,92 @@ pub(crate) fn is_token(octets: &[u8]) -> bool {
     !octets.is_empty() && are(octets, TOKEN)
 }
 
-/// Where the octets of `classes` that begin at `at` end: at most `filled`, which is at most the buffer's length.
+/// Where the octets of `classes` that begin at `at` end.
 #[inline]
-pub(crate) fn end_of(classes: u8, buffer: &[u8], mut at: usize, filled: usize) -> usize {
-    while at < filled {
-        match buffer.get(at) {
-            Some(&octet) if is(octet, classes) => at += 1,
-            _ => return at,
-        }
+pub(crate) fn end_of(classes: u8, octets: &[u8], mut at: usize) -> usize {
+    while octets.get(at).is_some_and(|&octet| is(octet, classes)) {
+        at += 1;
     }
-    filled
+    at
 }
 
-/// Where the field value that goes on at `at` ends: see [`end_of`].
+// For each of these, whole blocks of usual octets are skipped, and the table judges the others.
+
+/// Where the field name that goes on at `at` ends.
 #[inline]
-pub(crate) fn end_of_value(buffer: &[u8], at: usize, filled: usize) -> usize {
-    blocks::first(buffer, at, filled, VALUE, is_control)
+pub(crate) fn end_of_name(octets: &[u8], at: usize) -> usize {
+    let usual = |octet| is_letter(octet) | (octet == b'-');
+    end_of(TOKEN, octets, blocks::skip(octets, at, usual))
 }
 
-/// Where the request-target that goes on at `at` ends: see [`end_of`].
+/// Where the field value that goes on at `at` ends.
 #[inline]
-pub(crate) fn end_of_target(buffer: &[u8], at: usize, filled: usize) -> usize {
-    blocks::first(buffer, at, filled, TARGET, stops_target)
+pub(crate) fn end_of_value(octets: &[u8], at: usize) -> usize {
+    end_of(VALUE, octets, blocks::skip(octets, at, |octet| !is_control(octet)))
+}
+
+/// Where the request-target that goes on at `at` ends.
+#[inline]
+pub(crate) fn end_of_target(octets: &[u8], at: usize) -> usize {
+    let usual = |octet: u8| {
+        is_letter(octet)
+            | (octet.wrapping_sub(b'$') <= b';' - b'$')
+            | (octet == b'=')
+            | (octet == b'?')
+            | (octet == b'_')
+    };
+    end_of(TARGET, octets, blocks::skip(octets, at, usual))
+}
+
+/// Without branches, so that a block of octets is tested by a few vector instructions.
+#[inline(always)]
+const fn is_letter(octet: u8) -> bool {
+    (octet | 0x20).wrapping_sub(b'a') < 26
+}
+
+/// Where the first `octet` is.
+#[inline]
+fn position(octets: &[u8], octet: u8) -> Option<usize> {
+    let at = blocks::skip(octets, 0, |other| other != octet);
+    let behind = octets.get(at..)?.iter().position(|&other| other == octet)?;
+    Some(at + behind)
 }
 
 /// With 64-bit registers, and so with vector instructions or at least words of eight octets.
 #[cfg(target_pointer_width = "64")]
 mod blocks {
-    use super::end_of;
-
     /// Octets that are looked at in one step.
     const BLOCK: usize = 16;
 
-    /// The first octet at or after `at` that `stops`. A block may reach past `filled`: what stands there is an
-    /// earlier reading's, initialised and harmless, and a hit in it is cut back to `filled`. So the end of
-    /// the input needs no loop of its own; the end of the buffer does.
+    /// The first octet at or after `at` that is not `usual`, or where less than a block is left.
     #[inline(always)]
-    pub(super) fn first(
-        buffer: &[u8],
-        mut at: usize,
-        filled: usize,
-        classes: u8,
-        stops: impl Fn(u8) -> bool,
-    ) -> usize {
-        while at < filled {
-            let Some(block) = buffer.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) else {
-                return end_of(classes, buffer, at, filled);
-            };
-            let hits = u128::from_le_bytes(block.map(|octet| if stops(octet) { u8::MAX } else { 0 }));
-            if hits != 0 {
-                return filled.min(at + (hits.trailing_zeros() / u8::BITS) as usize);
+    pub(super) fn skip(octets: &[u8], mut at: usize, usual: impl Fn(u8) -> bool) -> usize {
+        while let Some(block) = octets.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
+            let hits = block.map(|octet| if usual(octet) { 0 } else { u8::MAX });
+            // Folded first: that is one vector instruction, and the number below is made of many.
+            if hits.iter().fold(0, |any, hit| any | hit) != 0 {
+                return at + (u128::from_le_bytes(hits).trailing_zeros() / u8::BITS) as usize;
             }
             at += BLOCK;
         }
-        filled
+        at
     }
 }
 
 /// On small processors the table is as fast as anything, and smaller.
 #[cfg(not(target_pointer_width = "64"))]
 mod blocks {
-    use super::end_of;
-
     #[inline(always)]
-    pub(super) fn first(
-        buffer: &[u8],
-        at: usize,
-        filled: usize,
-        classes: u8,
-        _stops: impl Fn(u8) -> bool,
-    ) -> usize {
-        end_of(classes, buffer, at, filled)
+    pub(super) fn skip(_octets: &[u8], at: usize, _usual: impl Fn(u8) -> bool) -> usize {
+        at
     }
+}
+
+/// Is this field name, which is a token, the one in `lower_case`, which consists of letters and hyphens?
+#[inline]
+pub(crate) fn is_name<const LENGTH: usize>(name: &[u8], lower_case: &[u8; LENGTH]) -> bool {
+    // The only octets that become a letter or a hyphen with this bit are those, capital letters, and CR.
+    <[u8; LENGTH]>::try_from(name).is_ok_and(|name| name.map(|octet| octet | 0x20) == *lower_case)
 }
 
 /// Without optional white space (SP and HTAB) at both ends (RFC 9110 §5.6.3).
@@ -194,7 +193,7 @@ pub(crate) fn list(octets: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// `octets` before and after the first `separator`.
 pub(crate) fn split_once(octets: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
-    let at = octets.iter().position(|&octet| octet == separator)?;
+    let at = position(octets, separator)?;
     let (before, from) = octets.split_at_checked(at)?;
     Some((before, from.get(1..)?))
 }
@@ -246,21 +245,18 @@ mod tests {
         }
     }
 
-    /// Every octet, at every place of a buffer of every small size, with every count of filled octets.
+    /// Every octet, at every place of a text of every small size.
     #[test]
     fn blocks_find_what_the_table_finds() {
         for length in 0..40 {
             for place in 0..length {
                 for octet in 0..=u8::MAX {
-                    let mut buffer = std::vec![b'a'; length];
-                    buffer[place] = octet;
-                    for filled in [0, place, place + 1, length] {
-                        for at in [0, place / 2, place] {
-                            let value = end_of(VALUE, &buffer, at, filled);
-                            assert_eq!(end_of_value(&buffer, at, filled), value.min(filled));
-                            let target = end_of(TARGET, &buffer, at, filled);
-                            assert_eq!(end_of_target(&buffer, at, filled), target.min(filled));
-                        }
+                    let mut octets = std::vec![b'a'; length];
+                    octets[place] = octet;
+                    for at in [0, place / 2, place] {
+                        assert_eq!(end_of_name(&octets, at), end_of(TOKEN, &octets, at));
+                        assert_eq!(end_of_value(&octets, at), end_of(VALUE, &octets, at));
+                        assert_eq!(end_of_target(&octets, at), end_of(TARGET, &octets, at));
                     }
                 }
             }
@@ -288,6 +284,15 @@ mod tests {
         let members: Vec<&[u8]> = list(b",a ,\t, b c,").collect();
         assert_eq!(members, [&b"a"[..], b"b c"]);
         assert_eq!(list(b" , ").count(), 0);
+    }
+
+    #[test]
+    fn names_are_compared_without_case() {
+        for octet in (0..=u8::MAX).filter(|&octet| is(octet, TOKEN)) {
+            assert_eq!(is_name(&[octet, b'-'], b"x-"), octet.eq_ignore_ascii_case(&b'x'), "{octet}");
+            assert_eq!(is_name(&[b'X', octet], b"x-"), octet == b'-', "{octet}");
+        }
+        assert!(!is_name(b"x-y", b"x-"));
     }
 
     #[test]
