@@ -14,8 +14,8 @@ fn end() -> *mut u32 {
     cortex_m_rt::heap_start()
 }
 
-/// Paints the stack below its present depth.
-pub fn paint() {
+/// Paints the stack below its present depth, and says how many bytes there are.
+pub fn paint() -> usize {
     let top = cortex_m::register::msp::read() as usize - MARGIN;
     let mut word = end();
     while (word as usize) < top {
@@ -26,6 +26,7 @@ pub fn paint() {
             word = word.add(1);
         }
     }
+    word as usize - end() as usize
 }
 
 /// The bytes that have never been used since [`paint`].
@@ -38,18 +39,4 @@ pub fn free_bytes() -> usize {
         word = unsafe { word.add(1) };
     }
     word as usize - end() as usize
-}
-
-/// The bytes used since [`paint`], counted from the top of the memory.
-pub fn used_bytes() -> usize {
-    total_bytes() - free_bytes()
-}
-
-/// The bytes from the end of the variables to the top of the memory.
-pub fn total_bytes() -> usize {
-    unsafe extern "C" {
-        static _stack_start: u32;
-    }
-    // The linker script's symbol is an address, and has no value.
-    (&raw const _stack_start) as usize - end() as usize
 }
