@@ -102,7 +102,7 @@ pub fn log(text: &str) {
 }
 
 /// Writes a number to the serial line, without the kilobytes that `core::fmt` brings.
-pub fn log_number(mut number: u32) {
+pub fn log_number(mut number: usize) {
     let mut digits = [0; 10];
     let mut length = 0;
     for digit in &mut digits {

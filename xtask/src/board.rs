@@ -2,6 +2,8 @@
 
 mod emulator;
 mod firmware;
+mod load;
+mod panics;
 
 mod network_tests;
 mod size;

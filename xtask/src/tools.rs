@@ -153,12 +153,11 @@ impl CrossCompiler {
             install(&["rustc-web", "cargo-web", "rust-web-src"])?;
             find()
         })?;
-        let linker = match rust_lld() {
-            Some(linker) => linker,
-            None => {
-                need("ld.lld", "lld")?;
-                "ld.lld".into()
-            }
+        let linker = if let Some(linker) = rust_lld() {
+            linker
+        } else {
+            need("ld.lld", "lld")?;
+            "ld.lld".into()
         };
         Ok(Kind::FromSource { cargo, rustc, linker })
     }

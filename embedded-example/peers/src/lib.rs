@@ -82,9 +82,9 @@ fn report(mut run: impl FnMut(u32, &'static [u8]) -> Weight) {
         counts::reset();
         let all = run(REQUESTS + 1, request);
         // The timer runs at 25 MHz: 40 ns.
-        let instructions = (all.ticks - first.ticks) / REQUESTS * 40 / 32;
+        let instructions = (all.ticks - first.ticks) as usize / REQUESTS as usize * 40 / 32;
         board::log(name);
-        line(".instructions", instructions as usize);
+        line(".instructions", instructions);
         board::log(name);
         line(".stack", all.stack);
         board::log(name);
@@ -99,8 +99,7 @@ fn report(mut run: impl FnMut(u32, &'static [u8]) -> Weight) {
 fn line(key: &str, value: usize) {
     board::log(key);
     board::log("=");
-    // The largest value is a number of instructions, which is shorter than 32 bits.
-    board::log_number(value as u32);
+    board::log_number(value);
     board::log("\n");
 }
 

@@ -1,10 +1,127 @@
-//! What the firmware needs.
-use super::Machine;
+//! What the firmware needs, and what others need: flash, memory, stack, instructions, requests a second.
+//!
+//! A server's own share is what it needs more than an echo in its place.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::emulator::Emulator;
 use super::firmware::{Build, Firmware};
+use super::{Machine, load, panics};
 use crate::tools::CrossCompiler;
-use anyhow::Result;
+
+/// A server, and the echo that it is compared to.
+struct Candidate {
+    name: &'static str,
+    /// Part of the path of its source: panics from there are its own.
+    source: &'static str,
+    program: &'static str,
+    echo: &'static str,
+}
+
+const CANDIDATES: [Candidate; 2] = [
+    Candidate { name: "picoserve 0.20", source: "/picoserve-", program: "picoserve", echo: "echo_async" },
+    Candidate { name: "edge-http 0.8", source: "/edge-http-", program: "edge_http", echo: "echo_async" },
+];
+
+/// A whole image: server and network.
+struct Image {
+    name: &'static str,
+    package: &'static str,
+    program: &'static str,
+}
+
+const IMAGES: [Image; 1] = [Image { name: "echo, smoltcp", package: "httpling-board", program: "echo" }];
+
 pub(crate) fn print(compiler: &CrossCompiler) -> Result<()> {
-    let s = Firmware::build(compiler, Build::new("echo", Machine::Lm3s6965evb))?.sections()?;
-    println!("{} {} {}", s.flash(), s.ram(), compiler.description());
+    println!("opt-level z, {}\n", compiler.description());
+    print_shares(compiler)?;
+    println!();
+    print_images(compiler)
+}
+
+/// What a server reported, and what its file says.
+struct Weight {
+    values: HashMap<String, u64>,
+    flash: u64,
+    sites: Vec<panics::Site>,
+}
+
+impl Weight {
+    fn take(compiler: &CrossCompiler, program: &'static str) -> Result<Self> {
+        let build = Build { package: "httpling-peers", ..Build::new(program, Machine::Mps2An385) };
+        let firmware = Firmware::build(compiler, build)?;
+        let mut emulator = Emulator::start_counting(&firmware)?;
+        emulator.wait_for("end\n", Duration::from_secs(60))?;
+        let log = emulator.log();
+        let values = log
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(key, value)| Ok((key.to_owned(), value.parse()?)))
+            .collect::<Result<_>>()?;
+        let flash = firmware.sections()?.flash();
+        Ok(Self { values, flash, sites: panics::sites(&firmware.elf)? })
+    }
+
+    fn value(&self, key: &str) -> Result<u64> {
+        self.values.get(key).copied().with_context(|| format!("the board did not report `{key}`"))
+    }
+}
+
+fn print_shares(compiler: &CrossCompiler) -> Result<()> {
+    println!(
+        "| HTTP alone: less an echo in its place | flash | state | stack | curl | browser | reads / writes / flushes | panic sites, of them its own |"
+    );
+    println!("| --- | --: | --: | --: | --: | --: | --: | --: |");
+    for candidate in &CANDIDATES {
+        let echo = Weight::take(compiler, candidate.echo)?;
+        let server = Weight::take(compiler, candidate.program)?;
+        let more = |key: &str| Ok::<_, anyhow::Error>(server.value(key)?.saturating_sub(echo.value(key)?));
+        println!(
+            "| {} | {} | {} | {} | {} | {} | {}–{} / {} / {} | {}, {} |",
+            candidate.name,
+            server.flash.saturating_sub(echo.flash),
+            more("state")?,
+            more("curl.stack")?.max(more("browser.stack")?),
+            more("curl.instructions")?,
+            more("browser.instructions")?,
+            server.value("curl.reads")?,
+            server.value("browser.reads")?,
+            server.value("browser.writes")?,
+            server.value("browser.flushes")?,
+            server.sites.len(),
+            server.sites.iter().filter(|site| site.is_from(candidate.source)).count(),
+        );
+    }
+    Ok(())
+}
+
+fn print_images(compiler: &CrossCompiler) -> Result<()> {
+    println!(
+        "| whole image, lm3s6965evb | .text | .rodata | .data | .bss | flash | static RAM | requests/s: 1 client | 3 clients |"
+    );
+    println!("| --- | --: | --: | --: | --: | --: | --: | --: | --: |");
+    for image in &IMAGES {
+        let build = Build { package: image.package, ..Build::new(image.program, Machine::Lm3s6965evb) };
+        let firmware = Firmware::build(compiler, build)?;
+        let sections = firmware.sections()?;
+        let board = Emulator::start(&firmware)?;
+        let rates = [1, 3].map(|clients| load::requests_per_second(&board, clients));
+        let [one, three] = rates;
+        println!(
+            "| {} | {} | {} | {} | {} | {} | {} | {:.0} | {:.0} |",
+            image.name,
+            sections.text,
+            sections.rodata,
+            sections.data,
+            sections.bss,
+            sections.flash(),
+            sections.ram(),
+            one?,
+            three?,
+        );
+    }
     Ok(())
 }
