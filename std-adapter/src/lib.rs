@@ -13,7 +13,7 @@
 
 mod clock;
 mod colour;
-// pub mod files;
+pub mod files;
 mod guard;
 mod log;
 mod server;
