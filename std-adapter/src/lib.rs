@@ -21,3 +21,8 @@ mod stream;
 
 pub use httpling_core::*;
 pub use server::{Builder, HttpServer, ShutdownHandle};
+
+/// The README's programs compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
