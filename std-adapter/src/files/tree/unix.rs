@@ -19,16 +19,10 @@ pub(in crate::files) struct Directory(OwnedFd);
 const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// To go through a directory. Linux asks for no right to read it then.
-const THROUGH: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC).union(if cfg!(target_os = "linux") {
-    PATH
-} else {
-    OFlags::RDONLY
-});
-
 #[cfg(target_os = "linux")]
-const PATH: OFlags = OFlags::PATH;
+const THROUGH: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 #[cfg(not(target_os = "linux"))]
-const PATH: OFlags = OFlags::RDONLY;
+const THROUGH: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 pub(super) fn open(tree: &Tree, path: &FilePath) -> io::Result<Opened> {
     let file = match open_descriptor(tree, path.as_bytes(), READ) {
