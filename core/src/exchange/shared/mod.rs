@@ -52,7 +52,6 @@ impl Asked {
         let notes = end.notes;
         // RFC 9112 §9.3. Over a protocol of HTTP/1.0 nothing persists (spec 62).
         let persistent = !last
-            && !config.is_stopping()
             && !notes.has(Notes::CLOSE)
             && config.protocol >= Version::Http11
             && (http_11 || (end.version == Version::Http10 && notes.has(Notes::KEEP_ALIVE)));
