@@ -470,7 +470,8 @@ impl Buffers {
             Session::new(&mut self.input, &mut self.output, &config).with_peer(Some(peer.address));
         match session.handle(&mut &stream, &mut handler) {
             CloseReason::Finished | CloseReason::Refused(_) => stream.close_gently(),
-            CloseReason::Broken(_) => stream.close_broken(),
+            // The transport fails by a time-out, too: to the client its end would look like any other.
+            CloseReason::Broken(_) | CloseReason::Transport(_) => stream.close_broken(),
             _ => {}
         }
     }

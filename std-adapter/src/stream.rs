@@ -64,8 +64,14 @@ impl Peer {
         _ = self.stream.shutdown(Shutdown::Read);
     }
 
-    /// Ends it at once.
+    /// Ends it at once, whatever its thread is waiting for, and so that the client sees that what it has is not whole: with a
+    /// reset. An orderly end would be the end of the content to clients of HTTP/1.0.
     pub(crate) fn cut(&self) {
+        #[cfg(target_os = "linux")]
+        if rustix::net::connect_unspec(&self.stream).is_ok() {
+            return;
+        }
+        // Elsewhere only the owner of a socket can reset it. It does, once it is woken, but the end goes ahead of the reset.
         _ = self.stream.shutdown(Shutdown::Both);
     }
 }
