@@ -9,10 +9,10 @@ use crate::guard::Guard;
 use crate::log::Log;
 use crate::stream::{Peer, Stream, Timeouts};
 use httpling_core::{CloseReason, Config, Leniency, Limits, RequestHandler, Session, Version};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -302,6 +302,9 @@ impl HttpServer {
                 Err(error) => pause.after(&error, &self.shared),
             }
         }
+        // Clients are refused from now on, and go elsewhere. (Where the system does not know this of a socket that listens, they
+        // wait until the server is dropped.)
+        _ = SockRef::from(&self.listener).shutdown(Shutdown::Both);
         self.shared.drain();
         Ok(())
     }
@@ -428,15 +431,17 @@ impl Shared {
         state.waiting.clear();
         state.ended = true;
         self.changed.notify_all();
-        for peer in state.served.iter().filter(|peer| peer.idle_since().is_some()) {
-            peer.stop_reading();
-        }
         while state.threads > 0 {
             let patience = end.saturating_duration_since(Instant::now());
             if patience.is_zero() {
                 state.served.iter().for_each(|peer| peer.cut());
                 break;
             }
+            // Again and again: a thread may be about to wait for another request.
+            for peer in state.served.iter().filter(|peer| peer.idle_since().is_some()) {
+                peer.stop_reading();
+            }
+            let patience = patience.min(Duration::from_millis(50));
             state = self.changed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(state);
