@@ -13,6 +13,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -410,7 +411,11 @@ impl Shared {
             if let Some(peer) = state.waiting.pop_front() {
                 state.served.push(Arc::clone(&peer));
                 drop(state);
-                buffers.serve(&peer, factory(peer.address), self);
+                // Making a handler and dropping it is the user's code too. A panic there costs one connection, and no thread.
+                let serve = || buffers.serve(&peer, factory(peer.address), self);
+                if let (Err(_), Some(log)) = (catch_unwind(AssertUnwindSafe(serve)), &self.log) {
+                    log.message(Some(peer.address), "Handler panicked");
+                }
                 state = self.lock();
                 state.served.retain(|served| !Arc::ptr_eq(served, &peer));
                 self.changed.notify_all();
