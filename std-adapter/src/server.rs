@@ -24,6 +24,8 @@ const BACKLOG: i32 = 4096;
 const OUTPUT_BYTES: usize = 64 * 1024 + 4096;
 /// Room behind the longest head, so that content that came with it needs no further read.
 const INPUT_SLACK_BYTES: usize = 4096;
+/// How long a connection must have been idle to be closed for another one: its request may be on its way.
+const IDLE_MIN: Duration = Duration::from_millis(250);
 
 /// Settings of a server, each with a default: see [`HttpServer::builder`].
 #[derive(Clone, Debug)]
@@ -374,7 +376,9 @@ impl HttpServer {
 impl State {
     fn close_longest_idle(&self) {
         let idle = self.served.iter().filter_map(|peer| Some((peer.idle_since()?, peer)));
-        if let Some((_, peer)) = idle.min_by_key(|(since, _)| *since) {
+        if let Some((since, peer)) = idle.min_by_key(|(since, _)| *since)
+            && since.elapsed() >= IDLE_MIN
+        {
             peer.stop_reading();
         }
     }
