@@ -53,6 +53,10 @@ pub fn run(spawn: impl FnOnce(Spawner, Stack<'static>)) -> ! {
     let address = StaticConfigV4 {
         address: Ipv4Cidr::new(Ipv4Address::new(10, 0, 2, 15), 24),
         gateway: Some(Ipv4Address::new(10, 0, 2, 2)),
+        #[expect(
+            clippy::default_trait_access,
+            reason = "its type is from a version of heapless that we do not have"
+        )]
         dns_servers: Default::default(),
     };
     let (stack, runner) = embassy_net::new(frames, Config::ipv4_static(address), resources, 1);
