@@ -12,6 +12,8 @@ impl Shared<'_> {
         // Where chunks end must not depend on what is before them in the buffer.
         self.flush_earlier().map_err(SendError::Transport)?;
         if self.asked.is_head {
+            // The gap for the framing of measured content holds what was in the buffer before.
+            self.output.truncate(self.head_end);
             self.phase = Phase::Bodiless;
             return self.put_framing(Framing::streamed(self.asked.version), Reader::MayRead);
         }
@@ -92,7 +94,6 @@ impl Shared<'_> {
                             self.flush_earlier().map_err(SendError::Transport)?;
                         }
                         if self.content_bytes > self.output.room() as u64 {
-                            self.output.truncate(self.head_end);
                             self.stream()?;
                         }
                         return Ok(());
