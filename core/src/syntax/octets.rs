@@ -83,7 +83,12 @@ pub(crate) fn are(octets: &[u8], classes: u8) -> bool {
 
 /// Is this a `token` (RFC 9110 §5.6.2)?
 pub(crate) fn is_token(octets: &[u8]) -> bool {
-    !octets.is_empty() && are(octets, TOKEN)
+    !octets.is_empty() && end_of_name(octets, 0) == octets.len()
+}
+
+/// May this be a field value (RFC 9110 §5.5)?
+pub(crate) fn is_value(octets: &[u8]) -> bool {
+    end_of_value(octets, 0) == octets.len()
 }
 
 /// Where the octets of `classes` that begin at `at` end.
@@ -147,7 +152,10 @@ mod blocks {
     #[inline(always)]
     pub(super) fn skip(octets: &[u8], mut at: usize, usual: impl Fn(u8) -> bool) -> usize {
         while let Some(block) = octets.get(at..at + BLOCK).and_then(<[u8]>::first_chunk::<BLOCK>) {
-            let hits = block.map(|octet| if usual(octet) { 0 } else { u8::MAX });
+            let mut hits = [0; BLOCK];
+            for (hit, &octet) in hits.iter_mut().zip(block) {
+                *hit = if usual(octet) { 0 } else { u8::MAX };
+            }
             // Folded first: that is one vector instruction, and the number below is made of many.
             if hits.iter().fold(0, |any, hit| any | hit) != 0 {
                 return at + (u128::from_le_bytes(hits).trailing_zeros() / u8::BITS) as usize;
