@@ -79,7 +79,7 @@ pub(crate) enum Reading {
     NeedMore,
     /// So many bytes before the request are an empty line. Drop them and call again.
     EmptyLine(usize),
-    /// The head is complete.
+    /// The head is complete. A further call says so again.
     Whole(HeadEnd),
 }
 
@@ -93,6 +93,13 @@ pub(crate) struct HeadEnd {
     pub(crate) notes: Notes,
 }
 
+impl HeadEnd {
+    /// Does the client wait for `100 Continue` before it sends content (RFC 9110 §10.1.1)?
+    pub(crate) fn expects_continue(&self) -> bool {
+        self.version >= Version::Http11 && self.notes.has(Notes::EXPECT_CONTINUE)
+    }
+}
+
 impl HeadReader {
     pub(crate) const fn new() -> Self {
         Self { scan: Scan::new(), length_at: 0 }
@@ -101,6 +108,11 @@ impl HeadReader {
     /// Has anything of a request arrived?
     pub(crate) fn has_begun(&self) -> bool {
         self.scan.has_begun()
+    }
+
+    /// Is the head complete? Then only content is awaited.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.scan.is_done()
     }
 
     /// What is too long, when no byte more can be taken.
