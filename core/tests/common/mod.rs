@@ -3,6 +3,7 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod catalogue;
 pub mod demo;
 pub mod judge;
 pub mod laws;
@@ -133,5 +134,16 @@ fn outcome(tape: &mut Tape, demo: Demo, reason: Option<CloseReason>) -> Outcome 
         marks: std::mem::take(&mut tape.marks),
         reason,
         log: demo.log,
+    }
+}
+
+/// How many cases a property is tried on, and where those that failed are kept: at the top level, for ever.
+pub fn cases(count: u32) -> proptest::test_runner::Config {
+    use proptest::test_runner::{Config, FileFailurePersistence};
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/core.txt");
+    Config {
+        cases: count,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(folder))),
+        ..Config::default()
     }
 }
