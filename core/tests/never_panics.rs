@@ -3,11 +3,13 @@
 // A test that panics has failed: that is what it is for.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod cases;
 mod common;
 
+use cases::cases;
 use common::catalogue::{GOOD, LAST, WORDS};
 use common::tape::End;
-use common::{Setting, cases, laws};
+use common::{Setting, laws};
 use httpling_core::Version;
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -3,11 +3,13 @@
 // A test that panics has failed: that is what it is for.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod cases;
 mod common;
 
+use cases::cases;
 use common::catalogue::{GOOD, LAST};
 use common::tape::Tape;
-use common::{Setting, cases, judge};
+use common::{Setting, judge};
 use httpling_core::{
     CloseReason, Config, Request, RequestHandler, RequestHead, Response, SendError, Sent, Session, Status,
 };

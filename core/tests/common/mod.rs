@@ -136,14 +136,3 @@ fn outcome(tape: &mut Tape, demo: Demo, reason: Option<CloseReason>) -> Outcome 
         log: demo.log,
     }
 }
-
-/// How many cases a property is tried on, and where those that failed are kept: at the top level, for ever.
-pub fn cases(count: u32) -> proptest::test_runner::Config {
-    use proptest::test_runner::{Config, FileFailurePersistence};
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../proptest-regressions/core.txt");
-    Config {
-        cases: count,
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(folder))),
-        ..Config::default()
-    }
-}
