@@ -1,10 +1,10 @@
 //! Which octets may stand where, and finding the first one that may not.
 //!
-//! Every rule of the grammar that speaks of single octets is in this file: a table for words, which are
-//! short, and a search in blocks of 16 for values and targets, which are long.
+//! Every rule of the grammar that speaks of single octets is in this file: as a table, and as arithmetic on
+//! several octets at once, which skips what needs no table.
 
-// The octet classes are folded without branches, and inlined where they are used: measured in `benches/head.rs`.
-#![allow(clippy::inline_always, clippy::needless_bitwise_bool)]
+// What is inlined always is measured in `benches/head.rs`.
+#![allow(clippy::inline_always)]
 
 /// May stand in a `token` (RFC 9110 §5.6.2): methods, field names, transfer codings.
 pub(crate) const TOKEN: u8 = 1;
@@ -64,9 +64,8 @@ const fn classes() -> [u8; 256] {
 }
 
 /// The control octets that no field value may hold: CTL without HTAB.
-#[inline(always)]
 const fn is_control(octet: u8) -> bool {
-    (octet < b' ') & (octet != b'\t') | (octet == 0x7f)
+    (octet < b' ' && octet != b'\t') || octet == 0x7f
 }
 
 /// Is `octet` in one of `classes`?
@@ -100,33 +99,9 @@ pub(crate) fn end_of(classes: u8, octets: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Where the field name that goes on at `at` ends.
-#[inline]
-pub(crate) fn end_of_name(octets: &[u8], at: usize) -> usize {
-    words::end_of(TOKEN, octets, at, words::stops_name)
-}
+pub(crate) use runs::{end_of_name, end_of_target, end_of_value, position};
 
-/// Where the field value that goes on at `at` ends.
-#[inline]
-pub(crate) fn end_of_value(octets: &[u8], at: usize) -> usize {
-    words::end_of(VALUE, octets, at, words::stops_value)
-}
-
-/// Where the request-target that goes on at `at` ends.
-#[inline]
-pub(crate) fn end_of_target(octets: &[u8], at: usize) -> usize {
-    words::end_of(TARGET, octets, at, words::stops_target)
-}
-
-/// Where the first `octet` is.
-#[inline]
-fn position(octets: &[u8], octet: u8) -> Option<usize> {
-    let at = words::skip(octets, 0, |word| words::is(word, octet));
-    let behind = octets.get(at..)?.iter().position(|&other| other == octet)?;
-    Some(at + behind)
-}
-
-/// With 64-bit registers: eight octets at once.
+/// Where runs of octets end, with 64-bit registers: eight octets at once.
 ///
 /// The functions that judge a word set the high bit of each octet that may be what is looked for. They need not be
 /// exact, as the table has the last word: a mark too many costs time, and no mark is missing up to the first octet that
@@ -135,7 +110,9 @@ fn position(octets: &[u8], octet: u8) -> Option<usize> {
 /// (Blocks of 16 octets, which the compiler makes vector instructions of, are a tenth faster when it does, and
 /// three times as slow when it does not, as without link-time optimisation.)
 #[cfg(target_pointer_width = "64")]
-mod words {
+mod runs {
+    use super::{TARGET, TOKEN, VALUE, is};
+
     const WORD: usize = size_of::<u64>();
     const HIGH_BITS: u64 = all(0x80);
 
@@ -143,54 +120,40 @@ mod words {
         u64::from_ne_bytes([octet; WORD])
     }
 
-    /// Where the octets of `classes` that begin at `at` end, when the others are those that `stops` marks.
-    #[inline(always)]
-    pub(super) fn end_of(classes: u8, octets: &[u8], mut at: usize, stops: fn(u64) -> u64) -> usize {
-        loop {
-            at = skip(octets, at, stops);
-            match octets.get(at) {
-                Some(&octet) if super::is(octet, classes) => at += 1,
-                _ => return at,
-            }
-        }
+    /// Where the field name that goes on at `at` ends.
+    #[inline]
+    pub(crate) fn end_of_name(octets: &[u8], at: usize) -> usize {
+        // Nearly all names consist of letters and hyphens.
+        let is_no_hyphen = |word: u64| (word ^ all(b'-')).wrapping_add(all(0x7f));
+        end_of(TOKEN, octets, at, |word| !is_letter(word) & is_no_hyphen(word) | word)
     }
 
-    /// The first octet at or after `at` that `stops` marks, or where less than a word is left.
-    #[inline(always)]
-    pub(super) fn skip(octets: &[u8], mut at: usize, stops: impl Fn(u64) -> u64) -> usize {
-        while let Some(word) = octets.get(at..at + WORD).and_then(<[u8]>::first_chunk) {
-            let marks = stops(u64::from_le_bytes(*word)) & HIGH_BITS;
-            if marks != 0 {
-                return at + (marks.trailing_zeros() / u8::BITS) as usize;
-            }
-            at += WORD;
-        }
-        at
+    /// Where the field value that goes on at `at` ends.
+    #[inline]
+    pub(crate) fn end_of_value(octets: &[u8], at: usize) -> usize {
+        end_of(VALUE, octets, at, |word| {
+            let is_control = word.wrapping_sub(all(b' '));
+            let is_delete = word.wrapping_add(all(1));
+            (is_control | is_delete) & !word
+        })
     }
 
-    #[inline(always)]
-    pub(super) fn is(word: u64, octet: u8) -> u64 {
-        let zero_where_it_is = word ^ all(octet);
-        zero_where_it_is.wrapping_sub(all(1)) & !zero_where_it_is
+    /// Where the request-target that goes on at `at` ends.
+    #[inline]
+    pub(crate) fn end_of_target(octets: &[u8], at: usize) -> usize {
+        // From `$` to `;` are the digits and most of the punctuation.
+        end_of(TARGET, octets, at, |word| !(is_letter(word) | is_within(word, b'$', b';')) | word)
     }
 
-    /// All but letters and hyphens, of which nearly all names consist.
-    #[inline(always)]
-    pub(super) fn stops_name(word: u64) -> u64 {
-        let no_hyphen = (word ^ all(b'-')).wrapping_add(all(0x7f));
-        !is_letter(word) & no_hyphen | word
-    }
-
-    /// The control octets, HTAB among them.
-    #[inline(always)]
-    pub(super) fn stops_value(word: u64) -> u64 {
-        (word.wrapping_sub(all(b' ')) | word.wrapping_add(all(1))) & !word
-    }
-
-    /// All but letters and the range in which are digits and most of the punctuation.
-    #[inline(always)]
-    pub(super) fn stops_target(word: u64) -> u64 {
-        !(is_letter(word) | is_within(word, b'$', b';')) | word
+    /// Where the first `octet` is.
+    #[inline]
+    pub(crate) fn position(octets: &[u8], octet: u8) -> Option<usize> {
+        let at = skip(octets, 0, |word| {
+            let is_not = word ^ all(octet);
+            is_not.wrapping_sub(all(1)) & !is_not
+        });
+        let behind = octets.get(at..)?.iter().position(|&other| other == octet)?;
+        Some(at + behind)
     }
 
     #[inline(always)]
@@ -202,27 +165,56 @@ mod words {
     fn is_within(word: u64, first: u8, last: u8) -> u64 {
         word.wrapping_add(all(0x80 - first)) & !word.wrapping_add(all(0x7f - last))
     }
-}
 
-/// On small processors the table is as fast as anything, and smaller.
-#[cfg(not(target_pointer_width = "64"))]
-mod words {
+    /// Where the octets of `classes` that go on at `at` end. All others are marked.
     #[inline(always)]
-    pub(super) fn end_of(classes: u8, octets: &[u8], at: usize, _stops: fn(u64) -> u64) -> usize {
-        super::end_of(classes, octets, at)
+    fn end_of(classes: u8, octets: &[u8], mut at: usize, mark: impl Fn(u64) -> u64 + Copy) -> usize {
+        loop {
+            at = skip(octets, at, mark);
+            match octets.get(at) {
+                Some(&octet) if is(octet, classes) => at += 1,
+                _ => return at,
+            }
+        }
     }
 
+    /// The first marked octet from `at` on, or where less than a word is left.
     #[inline(always)]
-    pub(super) fn skip(_octets: &[u8], at: usize, _stops: impl Fn(u64) -> u64) -> usize {
+    fn skip(octets: &[u8], mut at: usize, mark: impl Fn(u64) -> u64) -> usize {
+        while let Some(word) = octets.get(at..at + WORD).and_then(<[u8]>::first_chunk) {
+            let marks = mark(u64::from_le_bytes(*word)) & HIGH_BITS;
+            if marks != 0 {
+                return at + (marks.trailing_zeros() / u8::BITS) as usize;
+            }
+            at += WORD;
+        }
         at
     }
+}
 
-    // Nobody asks.
-    pub(super) fn is(_word: u64, _octet: u8) -> u64 {
-        0
+/// Where runs of octets end, on small processors: there the table is as fast as anything, and smaller.
+#[cfg(not(target_pointer_width = "64"))]
+mod runs {
+    use super::{TARGET, TOKEN, VALUE, end_of};
+
+    /// Where the field name that goes on at `at` ends.
+    pub(crate) fn end_of_name(octets: &[u8], at: usize) -> usize {
+        end_of(TOKEN, octets, at)
     }
-    pub(super) fn stops_name(_word: u64) -> u64 {
-        0
+
+    /// Where the field value that goes on at `at` ends.
+    pub(crate) fn end_of_value(octets: &[u8], at: usize) -> usize {
+        end_of(VALUE, octets, at)
+    }
+
+    /// Where the request-target that goes on at `at` ends.
+    pub(crate) fn end_of_target(octets: &[u8], at: usize) -> usize {
+        end_of(TARGET, octets, at)
+    }
+
+    /// Where the first `octet` is.
+    pub(crate) fn position(octets: &[u8], octet: u8) -> Option<usize> {
+        octets.iter().position(|&other| other == octet)
     }
 }
 
@@ -307,7 +299,7 @@ mod tests {
 
     /// Every octet, at every place of a text of every small size.
     #[test]
-    fn blocks_find_what_the_table_finds() {
+    fn words_find_what_the_table_finds() {
         for length in 0..40 {
             for place in 0..length {
                 for octet in 0..=u8::MAX {
