@@ -183,7 +183,7 @@ impl HeadReader {
             }
             7 if octets::is_word(name, b"upgrade") => notes.set(Notes::UPGRADE),
             10 if octets::is_word(name, b"connection") => {
-                for option in octets::list(value()) {
+                for option in octets::list(arrived.get(colon + 1..end).unwrap_or_default()) {
                     if octets::is_word(option, b"close") {
                         notes.set(Notes::CLOSE);
                     } else if octets::is_word(option, b"keep-alive") {
