@@ -143,6 +143,20 @@ fn every_short_chunked_content() {
     });
 }
 
+#[test]
+fn every_octet_in_the_place_of_every_octet_of_chunks() {
+    let chunks = b"2;a=\"b\"\r\nxy\r\n1\r\n\r\r\n0;c\r\nD: e\r\n\r\n";
+    for at in 0..chunks.len() {
+        let (before, after) = chunks.split_at(at);
+        laws::chunks_are_the_judges(before);
+        laws::chunks_are_the_judges(&[before, &after[1..]].concat());
+        for octet in 0..=u8::MAX {
+            laws::chunks_are_the_judges(&[before, &[octet], &after[1..]].concat());
+            laws::chunks_are_the_judges(&[before, &[octet], after].concat());
+        }
+    }
+}
+
 /// Each request split in two at each place; and through each size of input buffer.
 #[test]
 fn every_split_in_two() {

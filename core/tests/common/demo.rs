@@ -154,6 +154,15 @@ impl Demo {
                 }
                 body.finish()
             }
+            // Does not hear what goes wrong.
+            b"/deaf" => {
+                let mut body = response.send_response(status::OK).streamed().end_headers()?;
+                for _ in 0..n {
+                    let _ = body.write_all(b"Do you hear me?\n");
+                    let _ = body.flush();
+                }
+                body.finish()
+            }
             b"/static" => response.send_response(status::OK).end_with_static(STATIC_CONTENT),
             b"/produced" => response.send_response(status::OK).end_with_producer(n as u64, 1),
             b"/produced-badly" => response.send_response(status::OK).end_with_producer(n as u64, 2),

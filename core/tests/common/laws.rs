@@ -77,7 +77,8 @@ pub fn it_ends(input: &[u8], setting: &Setting, end: End) {
     let mut tape = Tape::new(vec![input.to_vec()], vec![1]);
     tape.end = end;
     advance(&mut tape, setting, Between::Lent);
-    assert_eq!(tape.reads_after_end, 0);
+    // A handler whose content was awaited meets the end itself, when the owner has told it.
+    assert!(tape.reads_after_end <= 1);
 }
 
 /// Once bytes are refused, nothing that follows them changes the refusal.
