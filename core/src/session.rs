@@ -1,11 +1,4 @@
 //! Moves the bytes: the only file that knows where they are.
-//!
-//! A [`Session`] is a connection with its buffers. It can be driven in two ways:
-//!
-//! - **blocking**: [`handle`](Session::handle) reads and writes until the connection is to be closed;
-//! - **ready**: the owner puts bytes that have arrived into [`free_input`](Session::free_input) and calls
-//!   [`advance`](Session::advance), which never waits for a head. Between two calls a connection may be taken apart into its
-//!   [`Connection`] and the bytes that are [`pending`](Session::pending), and its buffers lent to another one.
 
 use crate::connection::{After, CloseReason, Connection, Persistence, Phase, Producing};
 use crate::exchange::error_page::Message;
@@ -27,7 +20,13 @@ use core::cell::RefCell;
 use core::net::SocketAddr;
 use embedded_io::ErrorKind;
 
-/// A connection with its buffers: see the [module's documentation](self).
+/// A connection with its buffers. It can be driven in two ways:
+///
+/// - **blocking**: [`handle`](Self::handle) reads and writes until the connection is to be closed;
+/// - **ready**: the owner puts bytes that have arrived into [`free_input`](Self::free_input) and calls
+///   [`advance`](Self::advance), which never waits for a head, nor for content that the buffer will hold. Between two calls a
+///   connection may be taken apart into its [`Connection`] and the bytes that are [`pending`](Self::pending), and its
+///   buffers lent to another one.
 ///
 /// ```
 /// # use httpling_core::{Config, Request, RequestHandler, Response, SendError, Sent, Session, status};
