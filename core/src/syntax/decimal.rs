@@ -29,21 +29,22 @@ impl Digits {
     /// `u64::MAX` has 20 decimal digits.
     const MAX: usize = 20;
 
+    #[allow(clippy::cast_possible_truncation)] // Halves of 64 bits, and remainders that are below ten.
     pub(crate) fn decimal(number: u64) -> Self {
-        // A 64-bit division is a call on small processors, and nearly all numbers here fit 32 bits.
-        if let Ok(small) = u32::try_from(number) {
-            let mut rest = small;
-            return Self::new(|| {
-                let digit = (rest % 10) as u8;
-                rest /= 10;
-                (b'0' | digit, rest == 0)
-            });
-        }
-        let mut rest = number;
+        let (mut high, mut low) = ((number >> 32) as u32, number as u32);
         Self::new(|| {
-            let digit = (rest % 10) as u8;
-            rest /= 10;
-            (b'0' | digit, rest == 0)
+            // Nearly all numbers fit 32 bits. A 64-bit division is a call on small processors, and a kilobyte.
+            if high == 0 {
+                let digit = (low % 10) as u8;
+                low /= 10;
+                return (b'0' | digit, low == 0);
+            }
+            // By hand, 16 bits at a time: what is left of each part goes before the next one.
+            let middle = (high % 10) << 16 | low >> 16;
+            let lowest = (middle % 10) << 16 | low & 0xffff;
+            high /= 10;
+            low = (middle / 10) << 16 | lowest / 10;
+            (b'0' | (lowest % 10) as u8, false)
         })
     }
 
