@@ -3,178 +3,232 @@
 //! The constants are of three types, because three things may follow a status line: content, no content,
 //! or another status line. The type decides, so a 204 with content does not compile.
 
+use core::cmp::Ordering;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+
 /// A final status whose response may have content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// It points to its words, so that a program holds those of the statuses that it uses, and no others.
+#[derive(Clone, Copy)]
 #[doc(alias = "HTTPStatus")]
-pub struct Status(u16);
+pub struct Status {
+    code: u16,
+    words: &'static Words,
+}
+
+/// What there is to say about a status.
+struct Words {
+    reason: &'static str,
+    explanation: &'static str,
+}
 
 /// A final status whose response has no content: 204, 205 and 304.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoContentStatus(u16);
+pub struct NoContentStatus(Status);
 
 /// The status of an interim response: another response follows. 101 is none of them, as it ends HTTP on
 /// its connection: see [`switch_protocols`](crate::Response::switch_protocols).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InterimStatus(u16);
+pub struct InterimStatus(Status);
 
 impl Status {
     /// The final status with this code, registered or not: 200 to 999, as in Python (spec 77).
     pub const fn new(code: u16) -> Option<Self> {
-        if matches!(code, 200..=999) { Some(Self(code)) } else { None }
+        if matches!(code, 200..=999) { Some(Self { code, words: words(code) }) } else { None }
+    }
+
+    const fn registered(code: u16) -> Self {
+        Self { code, words: words(code) }
     }
 
     /// The three digits of the status line.
     pub const fn code(self) -> u16 {
-        self.0
+        self.code
     }
 
     /// The code as it stands in the status line.
     pub(crate) fn digits(self) -> [u8; 3] {
         let digit = |number: u16| b'0' + (number % 10) as u8;
-        [digit(self.0 / 100), digit(self.0 / 10), digit(self.0)]
+        [digit(self.code / 100), digit(self.code / 10), digit(self.code)]
     }
 
     /// The registered reason phrase; empty where there is none, as in Python's `send_response`.
     #[doc(alias = "responses")]
     pub const fn reason(self) -> &'static str {
-        reason(self.0)
+        self.words.reason
     }
 
     /// One sentence for people, as on Python's error page; `???` where there is none.
     #[doc(alias = "responses")]
     pub const fn explanation(self) -> &'static str {
-        match self.0 {
-            400 => "Bad request syntax or unsupported method",
-            403 => "Request forbidden -- authorization will not help",
-            404 => "Nothing matches the given URI",
-            405 => "Specified method is invalid for this resource",
-            408 => "Request timed out; try again later",
-            411 => "Client must specify Content-Length",
-            412 => "Precondition in headers is false",
-            413 => "Content is too large",
-            414 => "URI is too long",
-            416 => "Cannot satisfy request range",
-            417 => "Expect condition could not be satisfied",
-            429 => "The user has sent too many requests in a given amount of time (\"rate limiting\")",
-            431 => "The server is unwilling to process the request because its header fields are too large",
-            500 => "Server got itself in trouble",
-            501 => "Server does not support this operation",
-            503 => "The server cannot process the request due to a high load",
-            505 => "Cannot fulfill request",
-            _ => "???",
-        }
+        self.words.explanation
     }
 
     /// Has a response with this status no content, whatever the method (RFC 9110 §6.4.1, §15.3.6)?
     pub(crate) const fn forbids_content(self) -> bool {
-        matches!(self.0, 100..=199 | 204 | 205 | 304)
+        matches!(self.code, 100..=199 | 204 | 205 | 304)
     }
 
     /// Has a response with this status no `Content-Length` (RFC 9110 §8.6)? A 304 could have the length of
     /// the 200 that it stands for, which nobody here knows. A 205 says that it is empty.
     pub(crate) const fn forbids_content_length(self) -> bool {
-        matches!(self.0, 100..=199 | 204 | 304)
+        matches!(self.code, 100..=199 | 204 | 304)
     }
 }
 
-const fn reason(code: u16) -> &'static str {
-    match code {
-        101 => "Switching Protocols",
-        102 => "Processing",
-        103 => "Early Hints",
-        200 => "OK",
-        201 => "Created",
-        202 => "Accepted",
-        203 => "Non-Authoritative Information",
-        204 => "No Content",
-        205 => "Reset Content",
-        206 => "Partial Content",
-        207 => "Multi-Status",
-        208 => "Already Reported",
-        226 => "IM Used",
-        300 => "Multiple Choices",
-        301 => "Moved Permanently",
-        302 => "Found",
-        303 => "See Other",
-        304 => "Not Modified",
-        305 => "Use Proxy",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        402 => "Payment Required",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        407 => "Proxy Authentication Required",
-        408 => "Request Timeout",
-        409 => "Conflict",
-        410 => "Gone",
-        411 => "Length Required",
-        412 => "Precondition Failed",
-        413 => "Content Too Large",
-        414 => "URI Too Long",
-        415 => "Unsupported Media Type",
-        416 => "Range Not Satisfiable",
-        417 => "Expectation Failed",
-        418 => "I'm a Teapot",
-        421 => "Misdirected Request",
-        422 => "Unprocessable Content",
-        423 => "Locked",
-        424 => "Failed Dependency",
-        425 => "Too Early",
-        426 => "Upgrade Required",
-        428 => "Precondition Required",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        451 => "Unavailable For Legal Reasons",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        506 => "Variant Also Negotiates",
-        507 => "Insufficient Storage",
-        508 => "Loop Detected",
-        510 => "Not Extended",
-        511 => "Network Authentication Required",
-        _ => "",
-    }
+/// Words from a table, each row a constant of its own.
+macro_rules! words {
+    ($($code:literal $reason:literal $($explanation:literal)?;)*) => {
+        const fn words(code: u16) -> &'static Words {
+            match code {
+                $($code => &Words { reason: $reason, explanation: explained!($($explanation)?) },)*
+                _ => &Words { reason: "", explanation: "???" },
+            }
+        }
+    };
+}
+
+macro_rules! explained {
+    () => { "???" };
+    ($explanation:literal) => { $explanation };
+}
+
+words! {
+    101 "Switching Protocols";
+    102 "Processing";
+    103 "Early Hints";
+    200 "OK";
+    201 "Created";
+    202 "Accepted";
+    203 "Non-Authoritative Information";
+    204 "No Content";
+    205 "Reset Content";
+    206 "Partial Content";
+    207 "Multi-Status";
+    208 "Already Reported";
+    226 "IM Used";
+    300 "Multiple Choices";
+    301 "Moved Permanently";
+    302 "Found";
+    303 "See Other";
+    304 "Not Modified";
+    305 "Use Proxy";
+    307 "Temporary Redirect";
+    308 "Permanent Redirect";
+    400 "Bad Request" "Bad request syntax or unsupported method";
+    401 "Unauthorized";
+    402 "Payment Required";
+    403 "Forbidden" "Request forbidden -- authorization will not help";
+    404 "Not Found" "Nothing matches the given URI";
+    405 "Method Not Allowed" "Specified method is invalid for this resource";
+    406 "Not Acceptable";
+    407 "Proxy Authentication Required";
+    408 "Request Timeout" "Request timed out; try again later";
+    409 "Conflict";
+    410 "Gone";
+    411 "Length Required" "Client must specify Content-Length";
+    412 "Precondition Failed" "Precondition in headers is false";
+    413 "Content Too Large" "Content is too large";
+    414 "URI Too Long" "URI is too long";
+    415 "Unsupported Media Type";
+    416 "Range Not Satisfiable" "Cannot satisfy request range";
+    417 "Expectation Failed" "Expect condition could not be satisfied";
+    418 "I'm a Teapot";
+    421 "Misdirected Request";
+    422 "Unprocessable Content";
+    423 "Locked";
+    424 "Failed Dependency";
+    425 "Too Early";
+    426 "Upgrade Required";
+    428 "Precondition Required";
+    429 "Too Many Requests" "The user has sent too many requests in a given amount of time (\"rate limiting\")";
+    431 "Request Header Fields Too Large" "The server is unwilling to process the request because its header fields are too large";
+    451 "Unavailable For Legal Reasons";
+    500 "Internal Server Error" "Server got itself in trouble";
+    501 "Not Implemented" "Server does not support this operation";
+    502 "Bad Gateway";
+    503 "Service Unavailable" "The server cannot process the request due to a high load";
+    504 "Gateway Timeout";
+    505 "HTTP Version Not Supported" "Cannot fulfill request";
+    506 "Variant Also Negotiates";
+    507 "Insufficient Storage";
+    508 "Loop Detected";
+    510 "Not Extended";
+    511 "Network Authentication Required";
 }
 
 impl NoContentStatus {
+    const fn registered(code: u16) -> Self {
+        Self(Status::registered(code))
+    }
+
     /// The three digits of the status line.
     pub const fn code(self) -> u16 {
-        self.0
+        self.0.code
     }
 }
 
 impl InterimStatus {
+    const fn registered(code: u16) -> Self {
+        Self(Status::registered(code))
+    }
+
     /// The three digits of the status line.
     pub const fn code(self) -> u16 {
-        self.0
+        self.0.code
+    }
+}
+
+impl PartialEq for Status {
+    fn eq(&self, other: &Self) -> bool {
+        self.code == other.code
+    }
+}
+
+impl Eq for Status {}
+
+impl PartialOrd for Status {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Status {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.code.cmp(&other.code)
+    }
+}
+
+impl Hash for Status {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.code.hash(state);
+    }
+}
+
+impl fmt::Debug for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Status").field(&self.code).finish()
     }
 }
 
 /// Crate-internal: the status of any response, whatever the type of its constant.
 impl From<NoContentStatus> for Status {
     fn from(status: NoContentStatus) -> Self {
-        Self(status.0)
+        status.0
     }
 }
 
 impl From<InterimStatus> for Status {
     fn from(status: InterimStatus) -> Self {
-        Self(status.0)
+        status.0
     }
 }
 
 macro_rules! constants {
     ($($type:ident { $($name:ident = $code:literal),* $(,)? })*) => { $($(
         #[doc = concat!(stringify!($code), " ", stringify!($name))]
-        pub const $name: $type = $type($code);
+        pub const $name: $type = $type::registered($code);
     )*)* };
 }
 
@@ -202,7 +256,7 @@ constants! {
 }
 
 /// The answer of [`switch_protocols`](crate::Response::switch_protocols).
-pub(crate) const SWITCHING_PROTOCOLS: Status = Status(101);
+pub(crate) const SWITCHING_PROTOCOLS: Status = Status::registered(101);
 
 #[cfg(test)]
 mod tests {
@@ -218,10 +272,10 @@ mod tests {
     #[test]
     fn reasons_are_fit_for_a_status_line() {
         for code in 100..=999 {
-            assert!(reason(code).bytes().all(|octet| (b' '..=b'~').contains(&octet)));
+            assert!(words(code).reason.bytes().all(|octet| (b' '..=b'~').contains(&octet)));
         }
         assert_eq!(NOT_FOUND.reason(), "Not Found");
-        assert_eq!(Status(999).reason(), "");
-        assert_eq!(Status(999).explanation(), "???");
+        assert_eq!(Status::registered(999).reason(), "");
+        assert_eq!(Status::registered(999).explanation(), "???");
     }
 }
