@@ -40,10 +40,10 @@ impl Digits {
                 return (b'0' | digit, low == 0);
             }
             // By hand, 16 bits at a time: what is left of each part goes before the next one.
-            let middle = (high % 10) << 16 | low >> 16;
-            let lowest = (middle % 10) << 16 | low & 0xffff;
+            let middle = ((high % 10) << 16) | (low >> 16);
+            let lowest = ((middle % 10) << 16) | (low & 0xffff);
             high /= 10;
-            low = (middle / 10) << 16 | lowest / 10;
+            low = ((middle / 10) << 16) | (lowest / 10);
             (b'0' | (lowest % 10) as u8, false)
         })
     }
