@@ -2,6 +2,7 @@
 
 use crate::syntax::decimal::Digits;
 use crate::syntax::error::SendError;
+use crate::syntax::octets;
 use crate::syntax::status::Status;
 
 /// Its media type.
@@ -67,7 +68,8 @@ fn escape(text: &[u8], write: &mut dyn FnMut(&[u8]) -> Result<(), SendError>) ->
 /// printable ASCII as `\xNN`. The quotes' octets need no HTML escape where they stand.
 fn quote(octets: &[u8], write: &mut dyn FnMut(&[u8]) -> Result<(), SendError>) -> Result<(), SendError> {
     let octets = octets.get(..QUOTED_MAX).unwrap_or(octets);
-    let double = octets.contains(&b'\'') && !octets.contains(&b'"');
+    let has = |mark| octets::position(octets, mark).is_some();
+    let double = has(b'\'') && !has(b'"');
     let mark: &[u8] = if double { b"\"" } else { b"'" };
     write(mark)?;
     for &octet in octets {

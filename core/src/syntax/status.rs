@@ -90,8 +90,12 @@ macro_rules! words {
 }
 
 macro_rules! explained {
-    () => { "???" };
-    ($explanation:literal) => { $explanation };
+    () => {
+        "???"
+    };
+    ($explanation:literal) => {
+        $explanation
+    };
 }
 
 words! {
