@@ -24,17 +24,29 @@ pub(crate) fn run() -> Result<()> {
     step("documentation", || {
         tools::run(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings"))
     })?;
-    step("core without std", || {
+    step("core and handler without std", || {
         TARGETS.into_iter().try_for_each(|target| {
             let compiler = CrossCompiler::find(target, None)?;
-            let mut build = compiler.cargo("build", root());
+            // The handler brings the core.
+            let mut build = compiler.cargo("build", &root().join("embedded-example"));
             tools::run(
                 build
-                    .args(["--package", "httpling-core", "--release"])
+                    .args(["--package", "httpling-demo", "--release"])
                     .arg("--target-dir")
                     .arg(target_folder("no-std")),
             )
         })
+    })?;
+    step("handler: tests", || {
+        let mut test = cargo();
+        test.current_dir(root().join("embedded-example"));
+        // That folder's own settings choose the board's processor.
+        let host = tools::output(std::process::Command::new("rustc").args(["--print", "host-tuple"]))?;
+        tools::run(
+            test.args(["test", "--package", "httpling-demo", "--target", &host])
+                .arg("--target-dir")
+                .arg(target_folder("handler")),
+        )
     })?;
     step("examples", || tools::run(cargo().args(["build", "--workspace", "--examples"])))?;
     step("board: lints", board::lint)?;

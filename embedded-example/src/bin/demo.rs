@@ -43,6 +43,10 @@ impl Board for Device {
 }
 
 #[cortex_m_rt::entry]
+#[allow(
+    clippy::large_stack_arrays,
+    reason = "they are static: `singleton` only looks as if it built them here"
+)]
 fn main() -> ! {
     stack::paint();
     let input = singleton!(: [u8; INPUT_BYTES] = [0; INPUT_BYTES]);
