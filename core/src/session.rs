@@ -433,9 +433,10 @@ impl<'b> Session<'b> {
     ) -> Result<(), SendError> {
         match source {
             Source::Static(rest) if self.output.filled() == 0 => {
-                let (now, later) = rest.split_at_checked(room).unwrap_or((*rest, b""));
-                wire::write_all(wire, now).map_err(SendError::Transport)?;
-                *rest = later;
+                // One piece of it: how much room is left then, the stream knows.
+                let now = rest.get(..room).unwrap_or(*rest);
+                let count = wire::write(wire, now).map_err(SendError::Transport)?;
+                *rest = rest.get(count..).unwrap_or_default();
                 return Ok(());
             }
             Source::Static(rest) => {

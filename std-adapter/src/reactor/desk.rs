@@ -1,0 +1,96 @@
+//! Where a request is being served: on a loop's own thread, or beside it.
+
+use super::{Handler, Reactor};
+use super::kinds::Kind;
+use super::rates::Rates;
+use super::spare::Work;
+use std::cell::Cell;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What a thread that serves a connection knows about itself.
+pub(super) struct Desk<'a, H> {
+    pub(super) reactor: &'a Arc<Reactor<H>>,
+    /// The connection's loop.
+    pub(super) index: usize,
+    /// The number of this call, when the thread drives the loop.
+    turn: Option<u64>,
+    given: Cell<bool>,
+    in_handler: Cell<bool>,
+    overloaded: Cell<bool>,
+    kind: Cell<Option<Kind>>,
+}
+
+impl<H> fmt::Debug for Desk<'_, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").field("index", &self.index).field("turn", &self.turn).finish_non_exhaustive()
+    }
+}
+
+impl<'a, H> Desk<'a, H> {
+    /// `turn` is the number of the call when the thread drives the loop.
+    pub(super) fn new(reactor: &'a Arc<Reactor<H>>, index: usize, turn: Option<u64>) -> Self {
+        Self {
+            reactor,
+            index,
+            turn,
+            given: Cell::new(false),
+            in_handler: Cell::new(false),
+            overloaded: Cell::new(false),
+            kind: Cell::new(None),
+        }
+    }
+
+    pub(super) fn rates(&self) -> &Rates {
+        &self.reactor.settings.rates
+    }
+
+    /// Does this thread drive the loop, as far as it knows?
+    pub(super) fn drives(&self) -> bool {
+        self.turn.is_some() && !self.given.get()
+    }
+
+    pub(super) fn in_handler(&self) -> bool {
+        self.in_handler.get()
+    }
+
+    /// No thread was found for the loop when a handler had to wait.
+    pub(super) fn is_overloaded(&self) -> bool {
+        self.overloaded.get()
+    }
+
+    /// The kind of the last request that was served here.
+    pub(super) fn kind(&self) -> Option<Kind> {
+        self.kind.get()
+    }
+}
+
+impl<H: Handler> Desk<'_, H> {
+    /// Gives the loop away, if it is here. False when that cannot be: whoever waits then holds up all others.
+    pub(super) fn may_wait(&self) -> bool {
+        let Some(turn) = self.turn.filter(|_| !self.given.get()) else { return true };
+        let given = self.reactor.employ(Work::Drive { index: self.index, turn });
+        self.given.set(given);
+        self.overloaded.set(!given);
+        given
+    }
+
+    /// A handler begins.
+    pub(super) fn enter(&self, kind: Kind) {
+        self.in_handler.set(true);
+        self.kind.set(Some(kind));
+        if self.drives() {
+            let Some(this) = self.reactor.loops.get(self.index) else { return };
+            this.kind.store(kind.number(), Ordering::Relaxed);
+            if !self.reactor.kinds.is_empty() && self.reactor.kinds.waits(kind) {
+                self.may_wait();
+            }
+        }
+    }
+
+    /// A handler has ended.
+    pub(super) fn leave(&self) {
+        self.in_handler.set(false);
+    }
+}
