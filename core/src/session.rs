@@ -384,7 +384,7 @@ impl<'b> Session<'b> {
             RequestError::RequestLineTooLong => b"",
             _ => arrived.split(|&octet| octet == b'\n').next().unwrap_or_default(),
         };
-        let asked = Asked::refused(line.starts_with(b"HEAD "), self.config);
+        let asked = Asked::refused(arrived.starts_with(b"HEAD "), self.config);
         let Ok(content) = Content::new(Framing::None, 0, &self.config.limits) else { return };
         let mut shared = Shared::new(wire, self.config, asked, content, (&mut [], 0), self.output.lend());
         let reason = answer_refusal(&mut shared, error);
@@ -448,7 +448,9 @@ impl<'b> Session<'b> {
                 let free = self.output.free();
                 let count = free.len().min(room).min(usize::try_from(left).unwrap_or(usize::MAX));
                 let out = free.get_mut(..count).unwrap_or_default();
-                handler.produce(producing.key, producing.position, out)?;
+                if count > 0 {
+                    handler.produce(producing.key, producing.position, out)?;
+                }
                 self.output.fill(count);
                 producing.left = left - count as u64;
                 producing.position += count as u64;

@@ -106,8 +106,8 @@ pub fn log_number(mut number: usize) {
     let mut digits = [0; 10];
     let mut length = 0;
     for digit in &mut digits {
-        // The remainder of a division by ten.
-        *digit = b'0' + (number % 10) as u8;
+        let [ones, ..] = (number % 10).to_le_bytes();
+        *digit = b'0' + ones;
         number /= 10;
         length += 1;
         if number == 0 {

@@ -64,7 +64,10 @@ pub fn serve<A: Application>(card: Card, application: &mut A) -> ! {
     board::log(board::NAME);
     board::log("\n");
     loop {
-        let mut busy = network.poll();
+        // Afterwards the card is empty and all is sent that may be, so that only a turn can make new work. A frame that
+        // came meanwhile ends the sleep at once.
+        network.poll();
+        let mut busy = false;
         for (index, connection) in connections.iter_mut().enumerate() {
             busy |= network.attend(index, |fresh, stream| {
                 if fresh {
@@ -193,22 +196,29 @@ impl Network {
             let mut socket = Socket::new(SocketBuffer::new(incoming), SocketBuffer::new(outgoing));
             // Responses are written whole, so there is nothing to wait for before sending.
             socket.set_nagle_enabled(false);
-            socket.set_ack_delay(None);
             Seat { handle: sockets.add(socket), phase: Phase::Vacant, since_ms: 0, is_fresh: false, seen: 0 }
         });
         Some(Self { interface, frames, sockets, seats })
     }
 
-    /// Moves frames, and keeps the seats. Says whether anything happened.
+    /// Moves all frames that wait, and keeps the seats. Says whether anything happened.
     pub(crate) fn poll(&mut self) -> bool {
+        let changed = self.move_frames();
+        if self.frames.is_asked() && (self.listening() > 0 || self.make_room()) {
+            self.move_frames();
+            return true;
+        }
+        changed
+    }
+
+    fn move_frames(&mut self) -> bool {
         self.frames.set_listening(self.listening());
-        let changed = self.interface.poll(now(), &mut self.frames, &mut self.sockets) != PollResult::None;
+        let result = self.interface.poll(now(), &mut self.frames, &mut self.sockets);
         let now_ms = board::uptime_ms();
         for index in 0..CONNECTIONS {
             self.keep_seat(index, now_ms);
         }
-        // Whoever asks comes in with the next poll.
-        changed | (self.frames.is_asked() && (self.listening() > 0 || self.make_room(now_ms)))
+        result != PollResult::None
     }
 
     fn listening(&self) -> usize {
@@ -250,7 +260,8 @@ impl Network {
     }
 
     /// Takes a socket from the client that deserves it least. Says whether there was one.
-    fn make_room(&mut self, now_ms: u64) -> bool {
+    fn make_room(&mut self) -> bool {
+        let now_ms = board::uptime_ms();
         let sockets = &self.sockets;
         let victim = self
             .seats

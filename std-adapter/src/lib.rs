@@ -22,3 +22,8 @@ mod settings;
 pub use httpling_core::*;
 pub use server::{HttpServer, ShutdownHandle};
 pub use settings::Builder;
+
+/// The README's programs compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -26,11 +26,18 @@ const BATCH: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Log {
     lines: SyncSender<String>,
-    lost: Arc<AtomicU64>,
-    written: Arc<AtomicBool>,
+    counts: Arc<Counts>,
     palette: Palette,
     #[allow(dead_code)] // The writer ends when its queue does.
     writer: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// Lines that are not written yet.
+    waiting: AtomicUsize,
+    /// Lines that found no place in the queue.
+    lost: AtomicU64,
 }
 
 impl Log {
@@ -44,13 +51,12 @@ impl Log {
 
     fn to(out: impl io::Write + Send + 'static, palette: Palette) -> io::Result<Self> {
         let (lines, queue) = sync_channel(QUEUE);
-        let lost = Arc::new(AtomicU64::new(0));
-        let written = Arc::new(AtomicBool::new(true));
-        let (lost_too, written_too) = (Arc::clone(&lost), Arc::clone(&written));
+        let counts = Arc::new(Counts::default());
+        let counts_too = Arc::clone(&counts);
         let writer = std::thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || write_lines(&queue, out, &lost_too, &written_too))?;
-        Ok(Self { lines, lost, written, palette, writer })
+            .spawn(move || write_lines(&queue, out, &counts_too))?;
+        Ok(Self { lines, counts, palette, writer })
     }
 
     /// `ADDR - - [TIME] "REQUEST LINE" CODE -`
@@ -97,39 +103,40 @@ impl Log {
         // All of it is ASCII: the escapes see to that.
         line.truncate(LINE_MAX - 1);
         line.push('\n');
-        self.written.store(false, Ordering::Release);
+        self.counts.waiting.fetch_add(1, Ordering::Relaxed);
         if self.lines.try_send(line).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+            self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.counts.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Waits until the writer has written what it was given, or `patience` is over.
     pub(crate) fn drain(&self, patience: Duration) {
         let end = Instant::now() + patience;
-        while !self.written.load(Ordering::Acquire) && Instant::now() < end {
+        while self.counts.waiting.load(Ordering::Acquire) > 0 && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
 
-fn write_lines(queue: &Receiver<String>, mut out: impl io::Write, lost: &AtomicU64, written: &AtomicBool) {
+fn write_lines(queue: &Receiver<String>, mut out: impl io::Write, counts: &Counts) {
     let mut batch = String::new();
     while let Ok(line) = queue.recv() {
         batch.clear();
         batch.push_str(&line);
+        let mut lines = 1;
         while batch.len() < BATCH {
             let Ok(line) = queue.try_recv() else { break };
             batch.push_str(&line);
+            lines += 1;
         }
-        let missing = lost.swap(0, Ordering::Relaxed);
+        let missing = counts.lost.swap(0, Ordering::Relaxed);
         if missing > 0 {
             _ = writeln!(batch, "({missing} lines lost: the log was not read fast enough)");
         }
         // A log that cannot be written is no reason to stop.
         _ = out.write_all(batch.as_bytes()).and_then(|()| out.flush());
-        if queue.try_recv().map(|line| out.write_all(line.as_bytes())).is_err() {
-            written.store(true, Ordering::Release);
-        }
+        counts.waiting.fetch_sub(lines, Ordering::Release);
     }
 }
 
@@ -204,7 +211,7 @@ mod tests {
         for _ in 0..4 * QUEUE {
             log.message(None, "lost");
         }
-        assert!(log.lost.load(Ordering::Relaxed) >= QUEUE as u64);
+        assert!(log.counts.lost.load(Ordering::Relaxed) >= QUEUE as u64);
         log.drain(Duration::from_millis(5));
     }
 }

@@ -6,7 +6,7 @@ mod cli;
 
 use cli::Arguments;
 use httpling::HttpServer;
-use httpling::files::FileHandler;
+use httpling::files::{DotFiles, FileHandler, Links, Listings};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::{self, Write};
@@ -33,15 +33,14 @@ fn run(arguments: &Arguments) -> Result<(), String> {
 
     let handle = server.shutdown_handle();
     let ends = move || {
-        for signal in signals.forever() {
-            if signal == SIGINT {
-                say("\nKeyboard interrupt received, exiting.");
-            }
-            handle.shutdown();
-            // The second one does not wait for anybody.
-            if signals.forever().next().is_some() {
-                std::process::exit(0);
-            }
+        let mut signals = signals.forever();
+        if signals.next() == Some(SIGINT) {
+            say("\nKeyboard interrupt received, exiting.");
+        }
+        handle.shutdown();
+        // The second one does not wait for anybody.
+        if signals.next().is_some() {
+            std::process::exit(0);
         }
     };
     std::thread::Builder::new().name("signals".to_owned()).spawn(ends).map_err(|error| error.to_string())?;
@@ -50,8 +49,14 @@ fn run(arguments: &Arguments) -> Result<(), String> {
 
 fn file_handler(arguments: &Arguments) -> Result<FileHandler, String> {
     let directory = &arguments.directory;
-    FileHandler::new(directory)
-        .map_err(|error| format!("cannot serve directory '{}': {}", directory.display(), reason(&error)))
+    let handler = FileHandler::new(directory)
+        .map_err(|error| format!("cannot serve directory '{}': {}", directory.display(), reason(&error)))?
+        .links(if arguments.follow_links { Links::FollowAnywhere } else { Links::StayInside })
+        .dot_files(if arguments.hide_dotfiles { DotFiles::Hidden } else { DotFiles::Served })
+        .listings(if arguments.no_listing { Listings::NotFound } else { Listings::Shown })
+        .default_content_type(&arguments.content_type)
+        .map_err(|error| format!("--content-type: {error}"))?;
+    Ok(arguments.headers.iter().cloned().fold(handler, FileHandler::header))
 }
 
 /// On the first address that the name stands for; without a name, on all interfaces, IPv4 and IPv6 where it can be (spec 5).

@@ -8,7 +8,7 @@ use httpling_core::RequestHandler;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A listening socket, for the address of a bind.
 ///
@@ -125,7 +125,7 @@ impl HttpServer {
         F: Fn(SocketAddr) -> H + Send + Sync + 'static,
     {
         let extent = Extent { loops: self.base.settings.loops(), accepts: u64::MAX };
-        reactor::run(&self.base, &self.listener, extent, Box::new(factory))
+        reactor::run(&self.base, &self.listener, extent, Box::new(move |peer| Some(factory(peer))))
     }
 
     /// Serves one connection.
@@ -135,9 +135,14 @@ impl HttpServer {
     pub fn handle_request<H, F>(&self, factory: F) -> io::Result<()>
     where
         H: RequestHandler + Send + 'static,
-        F: Fn(SocketAddr) -> H + Send + Sync + 'static,
+        F: FnOnce(SocketAddr) -> H + Send + 'static,
     {
-        reactor::run(&self.base, &self.listener, Extent { loops: 1, accepts: 1 }, Box::new(factory))
+        let factory = Mutex::new(Some(factory));
+        let once = move |peer| {
+            let factory = factory.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+            Some(factory(peer))
+        };
+        reactor::run(&self.base, &self.listener, Extent { loops: 1, accepts: 1 }, Box::new(once))
     }
 }
 

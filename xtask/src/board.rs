@@ -72,7 +72,7 @@ pub(crate) fn lint() -> Result<()> {
         println!("not without rustup: Debian's compiler has no clippy for this target");
         return Ok(());
     }
-    for features in ["", "mps2-an385,lossy"] {
+    for features in ["", "httpling-board/mps2-an385,httpling-board/lossy"] {
         let mut clippy = compiler.cargo("clippy", &root().join("embedded-example"));
         clippy.args(["--workspace", "--features", features, "--target-dir"]).arg(compiler.target_folder());
         tools::run(clippy.args(["--", "--deny", "warnings"]))?;

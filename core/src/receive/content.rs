@@ -156,7 +156,16 @@ impl Content {
                 done.put += count;
             } else {
                 let Some(&octet) = rest.first() else { break };
-                self.step(octet, limits)?;
+                let before = *self;
+                if let Err(error) = self.step(octet, limits) {
+                    if done.put == 0 {
+                        return Err(error);
+                    }
+                    // What comes before the wrong octet is content, whatever pieces it comes in. The
+                    // next call finds the octet again.
+                    *self = before;
+                    break;
+                }
                 done.taken += 1;
             }
         }
@@ -430,7 +439,10 @@ mod tests {
             let limits = Limits::DEFAULT;
             let mut content = Content::new(Framing::Chunked, 1000, &limits).expect("allowed");
             let input = extensions(octets);
-            content.decode(input.as_bytes(), &mut [0; 1000], &limits).map(|_| content.is_done())
+            // What is before the error comes first.
+            let first = content.decode(input.as_bytes(), &mut [0; 1000], &limits)?;
+            let rest = &input.as_bytes()[first.taken..];
+            content.decode(rest, &mut [0; 1000], &limits).map(|_| content.is_done())
         };
         let most = limits.chunk_extensions_bytes_max as usize;
         assert_eq!(decoded(most - 1), Ok(true));
@@ -447,6 +459,19 @@ mod tests {
         let content = |octets: usize| format!("{octets:x}\r\n{}\r\n0\r\n\r\n", "x".repeat(octets));
         assert!(chunked(&content(100)).is_ok());
         assert_eq!(chunked(&content(101)), Err(RequestError::ContentTooLarge));
+    }
+
+    #[test]
+    fn content_before_an_error_is_content() {
+        let limits = Limits::DEFAULT;
+        let mut content = Content::new(Framing::Chunked, 100, &limits).expect("allowed");
+        let mut out = [0; 9];
+        let input = b"2\r\nab\r\n1;a\r\nc\r\nx";
+        assert_eq!(content.decode(input, &mut out, &limits), Ok(Decoded { taken: 15, put: 3 }));
+        assert_eq!(&out[..3], b"abc");
+        for _ in 0..2 {
+            assert_eq!(content.decode(&input[15..], &mut out, &limits), Err(RequestError::ChunkSize));
+        }
     }
 
     #[test]

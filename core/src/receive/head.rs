@@ -114,13 +114,14 @@ impl HeadReader {
     /// The first rule that is broken. After it, the reader is of no further use.
     #[inline]
     pub(crate) fn read(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Reading, RequestError> {
-        if self.scan.lengthen(arrived) { Ok(Reading::NeedMore) } else { self.read_lines(arrived, config) }
+        match arrived.get(self.scan.position()..) {
+            Some(&[octet]) if self.scan.lengthen(octet) => Ok(Reading::NeedMore),
+            _ => self.read_lines(arrived, config),
+        }
     }
 
-    #[inline(never)]
+    #[inline]
     fn read_lines(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Reading, RequestError> {
-        // More than the scanner can count is more than any limit allows.
-        let arrived = arrived.get(..u32::MAX as usize).unwrap_or(arrived);
         if self.scan.is_in_request_line() {
             match self.scan.request_line(arrived, config)? {
                 Step::EmptyLine(length) => return Ok(Reading::EmptyLine(length)),
@@ -145,10 +146,14 @@ impl HeadReader {
     /// Looks at one field line. Nearly none of them matters here, and the length of its name tells most of those apart.
     #[inline]
     fn note(&mut self, arrived: &[u8], start: usize, colon: usize, end: usize) -> Result<(), RequestError> {
+        let length = colon - start;
+        if !matches!(length, 4 | 6 | 7 | 10 | 14 | 17) {
+            return Ok(());
+        }
         let name = arrived.get(start..colon).unwrap_or_default();
         let value = || octets::trim(arrived.get(colon + 1..end).unwrap_or_default());
         let mut notes = Notes(self.scan.notes);
-        match name.len() {
+        match length {
             4 if octets::is_name(name, b"host") => {
                 if notes.has(Notes::HOST) {
                     return Err(RequestError::HostRepeated);
@@ -356,8 +361,10 @@ impl HeadParser {
         bytes: &'a [u8],
         config: &Config<'_>,
     ) -> Result<Option<RequestHead<'a>>, RequestError> {
-        let arrived = bytes.get(self.skipped..).unwrap_or_default();
-        if self.reader.scan.lengthen(arrived) { Ok(None) } else { self.parse_lines(bytes, config) }
+        match bytes.get(self.skipped + self.reader.scan.position()..) {
+            Some(&[octet]) if self.reader.scan.lengthen(octet) => Ok(None),
+            _ => self.parse_lines(bytes, config),
+        }
     }
 
     #[inline(never)]

@@ -3,7 +3,7 @@
 use crate::receive::target::Target;
 use crate::syntax::error::RequestError;
 use crate::syntax::method::Method;
-use crate::syntax::octets;
+use crate::syntax::octets::{self, TOKEN};
 use crate::syntax::version::Version;
 
 /// The parts of a request line.
@@ -20,12 +20,14 @@ impl<'a> RequestLine<'a> {
     /// # Errors
     /// [`RequestError::Target`] for a target in none of the four forms, or not in the one its method needs.
     pub(crate) fn parse(line: &'a [u8], version: Version) -> Result<Self, RequestError> {
-        // The scanner let nothing pass without these spaces, and no space into the target.
-        let (method, rest) = octets::split_once(line, b' ').ok_or(RequestError::RequestLine)?;
-        let target = match version {
-            Version::Http09 => rest.trim_ascii_end(),
-            _ => octets::split_once(rest, b' ').ok_or(RequestError::RequestLine)?.0,
+        let line = line.trim_ascii_end();
+        let (method, rest) = line.split_at_checked(octets::end_of(TOKEN, line, 0)).unwrap_or_default();
+        // The scanner let nothing pass without a space here, and one with eight octets behind it there.
+        let target_end = match version {
+            Version::Http09 => rest.len(),
+            _ => rest.len().saturating_sub(b" HTTP/1.1".len()),
         };
+        let target = rest.get(1..target_end).ok_or(RequestError::RequestLine)?;
         let method = Method::new(method);
         Ok(Self { method, target_octets: target, target: Target::parse(method, target)? })
     }

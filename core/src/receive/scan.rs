@@ -123,23 +123,21 @@ impl Scan {
         (self.state as u8) <= State::LineFeed as u8
     }
 
-    /// A few octets that only lengthen what is being scanned: the common case of a head that drips in.
-    /// False when there is more to do.
+    /// Takes `octet`, if it is the next one and only lengthens a target, a name or a value: the common case of a head
+    /// that drips in octet by octet. Else it takes nothing: [`request_line`](Self::request_line) or
+    /// [`field_line`](Self::field_line) has to judge it.
     #[inline]
-    pub(crate) fn lengthen(&mut self, arrived: &[u8]) -> bool {
-        /// With more, blocks are faster.
-        const FEW: usize = 8;
+    pub(crate) fn lengthen(&mut self, octet: u8) -> bool {
         let class = match self.state {
             State::Value => VALUE,
             State::Name => TOKEN,
             State::Target => TARGET,
             _ => return false,
         };
-        let new = arrived.get(self.position()..).unwrap_or_default();
-        if new.len() > FEW || arrived.len() > self.limit as usize || !octets::are(new, class) {
+        if self.at >= self.limit || !octets::is(octet, class) {
             return false;
         }
-        self.at = arrived.len() as u32;
+        self.at += 1;
         true
     }
 
@@ -150,83 +148,88 @@ impl Scan {
     /// The first octet that breaks a rule or a limit. After it, the scanner is of no further use.
     pub(crate) fn request_line(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Step, RequestError> {
         let bare_lf = config.leniency.bare_lf;
-        if self.state == State::Start {
+        // A line that has arrived whole falls through all its states, and nothing is kept of them.
+        let mut state = self.state;
+        let mut at = self.position();
+        if state == State::EmptyLineFeed {
+            return self.empty_line_feed(arrived, at);
+        }
+        if state == State::Start {
             self.limit = config.limits.request_line_bytes_max.min(LIMIT_MAX);
             match arrived.first() {
                 None => return Ok(Step::NeedMore),
                 Some(b'\r' | b'\n') if self.empty_lines >= config.limits.empty_lines_max => {
                     return Err(RequestError::EmptyLines);
                 }
-                Some(b'\r') => self.go_on(State::EmptyLineFeed),
-                Some(b'\n') if bare_lf => return Ok(self.end_empty_line()),
+                Some(b'\r') => return self.empty_line_feed(arrived, 1),
+                Some(b'\n') if bare_lf => return Ok(self.end_empty_line(0)),
                 Some(b'\n') => return Err(RequestError::LineEnd),
-                Some(_) => self.state = State::Method,
+                Some(_) => state = State::Method,
             }
-        }
-        if self.state == State::EmptyLineFeed {
-            return self.line_feed(arrived)?.map_or(Ok(Step::NeedMore), |()| Ok(self.end_empty_line()));
         }
 
+        let limit = self.limit as usize;
         let within = self.within_limit(arrived);
-        if self.state == State::Method {
-            self.at = octets::end_of(TOKEN, within, self.position()) as u32;
-            match self.octet_of_line(arrived) {
-                None => return self.need_more(arrived),
-                Some(b' ') if self.at > 0 => self.go_on(State::Target),
+        // The limit does not count the line end.
+        let octet = |at| {
+            let octet = arrived.get(at).copied();
+            octet.filter(|octet| at < limit || matches!(octet, b'\r' | b'\n'))
+        };
+        if state == State::Method {
+            at = octets::end_of(TOKEN, within, at);
+            match octet(at) {
+                None => return self.pause(State::Method, arrived, at),
+                Some(b' ') if at > 0 => at += 1,
                 Some(_) => return Err(RequestError::RequestLine),
             }
-            self.mark = self.at;
+            self.mark = at as u32;
+            state = State::Target;
         }
-        if self.state == State::Target {
-            self.at = octets::end_of_target(within, self.position()) as u32;
+        if state == State::Target {
+            at = octets::end_of_target(within, at);
             if config.leniency.target_octets {
-                self.at = octets::end_of(TARGET | TARGET_BY_BROWSERS, within, self.position()) as u32;
+                at = octets::end_of(TARGET | TARGET_BY_BROWSERS, within, at);
             }
-            let is_09 = || config.http_09 && arrived.starts_with(b"GET ");
-            match self.octet_of_line(arrived) {
-                None => return self.need_more(arrived),
-                Some(_) if self.at == self.mark => return Err(RequestError::RequestLine),
-                Some(b' ') => {
-                    self.go_on(State::Version);
-                    self.mark = self.at;
-                }
-                Some(b'\r') if is_09() => {
+            let is_09 = config.http_09 && arrived.starts_with(b"GET ");
+            match octet(at) {
+                None => return self.pause(State::Target, arrived, at),
+                Some(_) if at == self.mark as usize => return Err(RequestError::RequestLine),
+                Some(b' ') => (self.mark, state) = (at as u32 + 1, State::Version),
+                Some(b'\r') if is_09 => (self.mark, state) = (0, State::LineFeed),
+                Some(b'\n') if is_09 && bare_lf => {
                     self.mark = 0;
-                    self.go_on(State::LineFeed);
+                    return self.end_request_line(arrived, at, config);
                 }
-                Some(b'\n') if is_09() && bare_lf => {
-                    self.mark = 0;
-                    return self.end_request_line(arrived, config);
-                }
-                Some(b'\n') if is_09() => return Err(RequestError::LineEnd),
+                Some(b'\n') if is_09 => return Err(RequestError::LineEnd),
                 Some(b'\r' | b'\n' | b'\t') => return Err(RequestError::RequestLine),
                 Some(_) => return Err(RequestError::Target),
             }
+            at += 1;
         }
-        if self.state == State::Version {
+        if state == State::Version {
+            let version = self.mark as usize;
             // What nearly all requests say; anything else is looked at octet by octet.
-            const USUAL: &[u8] = b"HTTP/1.1";
-            if self.at == self.mark
-                && within.get(self.position()..).is_some_and(|rest| rest.starts_with(USUAL))
-            {
-                self.at += USUAL.len() as u32;
+            if at == version && within.get(at..).is_some_and(|rest| rest.starts_with(b"HTTP/1.1")) {
+                at += 8;
             }
-        }
-        while self.state == State::Version {
-            let Some(octet) = self.octet_of_line(arrived) else { return self.need_more(arrived) };
-            match (self.at - self.mark, octet) {
-                (0, b'H') | (1 | 2, b'T') | (3, b'P') | (4, b'/') | (6, b'.') | (5 | 7, b'0'..=b'9') => {
-                    self.go_on(State::Version);
+            loop {
+                let Some(octet) = octet(at) else { return self.pause(State::Version, arrived, at) };
+                match (at - version, octet) {
+                    (0, b'H') | (1 | 2, b'T') | (3, b'P') | (4, b'/') | (6, b'.') | (5 | 7, b'0'..=b'9') => {}
+                    (8, b'\r') => break,
+                    (8, b'\n') if bare_lf => return self.end_request_line(arrived, at, config),
+                    (8, b'\n') => return Err(RequestError::LineEnd),
+                    _ => return Err(RequestError::RequestLine),
                 }
-                (8, b'\r') => self.go_on(State::LineFeed),
-                (8, b'\n') if bare_lf => return self.end_request_line(arrived, config),
-                (8, b'\n') => return Err(RequestError::LineEnd),
-                _ => return Err(RequestError::RequestLine),
+                at += 1;
             }
+            at += 1;
         }
-        match self.line_feed(arrived)? {
-            Some(()) => self.end_request_line(arrived, config),
-            None => Ok(Step::NeedMore),
+        match arrived.get(at) {
+            None => self.pause(State::LineFeed, arrived, at),
+            Some(b'\n') => self.end_request_line(arrived, at, config),
+            // "a bare CR" (RFC 9112 §2.2)
+            Some(_) => Err(RequestError::LineEnd),
         }
     }
 
@@ -237,66 +240,65 @@ impl Scan {
     /// The first octet that breaks a rule or a limit. After it, the scanner is of no further use.
     #[inline]
     pub(crate) fn field_line(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Step, RequestError> {
-        let bare_lf = config.leniency.bare_lf;
-        if self.state == State::FieldStart {
-            match arrived.get(self.position()) {
-                None => return Ok(Step::NeedMore),
-                // The empty line is not counted.
-                Some(b'\r') => self.go_on(State::EndLineFeed),
-                Some(b'\n') if bare_lf => return Ok(self.end()),
-                Some(b'\n') => return Err(RequestError::LineEnd),
-                Some(_) if self.at >= self.limit => return Err(RequestError::FieldsTooLarge),
-                Some(b' ' | b'\t') if self.fields > 0 => return Err(RequestError::FoldedLine),
-                Some(_) if self.fields >= config.limits.fields_max => {
+        let state = self.state;
+        let mut at = self.position();
+        if state == State::EndLineFeed {
+            return self.end_line_feed(arrived, at);
+        }
+        let within = self.within_limit(arrived);
+        if matches!(state, State::FieldStart | State::Name) {
+            let name_end = octets::end_of_name(within, at);
+            if state == State::FieldStart {
+                if name_end == at {
+                    return self.no_name(arrived, at, config);
+                }
+                if self.fields >= config.limits.fields_max {
                     return Err(RequestError::TooManyFields);
                 }
-                Some(_) => {
-                    self.fields += 1;
-                    self.mark = self.at;
-                    self.state = State::Name;
-                }
+                self.fields += 1;
+                self.mark = at as u32;
             }
-        }
-        if self.state == State::EndLineFeed {
-            return self.line_feed(arrived)?.map_or(Ok(Step::NeedMore), |()| Ok(self.end()));
-        }
-
-        let within = self.within_limit(arrived);
-        if self.state == State::Name {
-            self.at = octets::end_of_name(within, self.position()) as u32;
-            match within.get(self.position()) {
-                None => return self.need_more(arrived),
-                Some(b':') if self.at > self.mark => {}
+            match within.get(name_end) {
+                None => return self.pause(State::Name, arrived, name_end),
+                Some(b':') => at = name_end + 1,
                 // "No whitespace is allowed between the field name and colon" (RFC 9112 §5.1): a proxy that
                 // strips it and a server that does not see two different requests.
                 Some(_) => return Err(RequestError::FieldName),
             }
-            let length = u16::try_from(self.at - self.mark);
-            self.name_length = length.map_err(|_| RequestError::FieldsTooLarge)?;
-            self.go_on(State::Value);
+            let name_length = u16::try_from(name_end - self.mark as usize);
+            self.name_length = name_length.map_err(|_| RequestError::FieldsTooLarge)?;
         }
-        if self.state == State::Value {
-            self.at = octets::end_of_value(within, self.position()) as u32;
-            match within.get(self.position()) {
-                None => return self.need_more(arrived),
-                Some(b'\r') => self.go_on(State::FieldLineFeed),
-                Some(b'\n') if bare_lf => return Ok(self.end_field_line(self.at)),
+        if state != State::FieldLineFeed {
+            at = octets::end_of_value(within, at);
+            match within.get(at) {
+                None => return self.pause(State::Value, arrived, at),
+                Some(b'\r') => at += 1,
+                Some(b'\n') if config.leniency.bare_lf => return Ok(self.end_field_line(at, at)),
                 Some(b'\n') => return Err(RequestError::LineEnd),
                 Some(_) => return Err(RequestError::FieldValue),
             }
         }
-        match within.get(self.position()) {
-            None => self.need_more(arrived),
-            Some(b'\n') => Ok(self.end_field_line(self.at - 1)),
-            // CR and no LF after it: "a bare CR" (RFC 9112 §2.2).
+        match within.get(at) {
+            None => self.pause(State::FieldLineFeed, arrived, at),
+            Some(b'\n') => Ok(self.end_field_line(at - 1, at)),
+            // "a bare CR" (RFC 9112 §2.2)
             Some(_) => Err(RequestError::LineEnd),
         }
     }
 
-    /// The octet at this position is looked at, and `state` is that of the next one.
-    fn go_on(&mut self, state: State) {
-        self.at += 1;
-        self.state = state;
+    /// Where a field line should begin, and none does.
+    fn no_name(&mut self, arrived: &[u8], at: usize, config: &Config<'_>) -> Result<Step, RequestError> {
+        match arrived.get(at) {
+            None => Ok(Step::NeedMore),
+            // The limit does not count the empty line.
+            Some(b'\r') => self.end_line_feed(arrived, at + 1),
+            Some(b'\n') if config.leniency.bare_lf => Ok(self.end(at)),
+            Some(b'\n') => Err(RequestError::LineEnd),
+            Some(_) if at >= self.limit as usize => Err(RequestError::FieldsTooLarge),
+            Some(b' ' | b'\t') if self.fields > 0 => Err(RequestError::FoldedLine),
+            Some(_) if self.fields >= config.limits.fields_max => Err(RequestError::TooManyFields),
+            Some(_) => Err(RequestError::FieldName),
+        }
     }
 
     /// The octets that the limit of the current section allows.
@@ -304,40 +306,47 @@ impl Scan {
         arrived.get(..self.limit as usize).unwrap_or(arrived)
     }
 
-    /// The next octet of the request line. The limit does not count the line end.
-    fn octet_of_line(&self, arrived: &[u8]) -> Option<u8> {
-        arrived
-            .get(self.position())
-            .copied()
-            .filter(|octet| self.at < self.limit || matches!(octet, b'\r' | b'\n'))
+    /// The octet at `at`, which `state` would judge, has not arrived, or is beyond the limit.
+    fn pause(&mut self, state: State, arrived: &[u8], at: usize) -> Result<Step, RequestError> {
+        self.state = state;
+        self.at = at as u32;
+        if at < arrived.len() { Err(self.overflow()) } else { Ok(Step::NeedMore) }
     }
 
-    /// The next octet has not arrived, or is beyond the limit.
-    fn need_more(&self, arrived: &[u8]) -> Result<Step, RequestError> {
-        if self.position() < arrived.len() { Err(self.overflow()) } else { Ok(Step::NeedMore) }
-    }
-
-    /// Has the LF after a CR arrived? It belongs to that CR, whatever the limit.
-    fn line_feed(&self, arrived: &[u8]) -> Result<Option<()>, RequestError> {
-        match arrived.get(self.position()) {
-            None => Ok(None),
-            Some(b'\n') => Ok(Some(())),
-            // "a bare CR" (RFC 9112 §2.2)
+    /// After the CR of an empty line. (A CR without LF is "a bare CR", RFC 9112 §2.2.)
+    fn empty_line_feed(&mut self, arrived: &[u8], at: usize) -> Result<Step, RequestError> {
+        match arrived.get(at) {
+            None => self.pause(State::EmptyLineFeed, arrived, at),
+            Some(b'\n') => Ok(self.end_empty_line(at)),
             Some(_) => Err(RequestError::LineEnd),
         }
     }
 
-    // Each of these ends a line whose LF is at this position.
-
-    fn end_empty_line(&mut self) -> Step {
-        let length = self.position() + 1;
-        *self = Self { empty_lines: self.empty_lines + 1, ..Self::new() };
-        Step::EmptyLine(length)
+    /// After the CR of the last line.
+    fn end_line_feed(&mut self, arrived: &[u8], at: usize) -> Result<Step, RequestError> {
+        match arrived.get(at) {
+            None => self.pause(State::EndLineFeed, arrived, at),
+            Some(b'\n') => Ok(self.end(at)),
+            Some(_) => Err(RequestError::LineEnd),
+        }
     }
 
-    fn end_request_line(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Step, RequestError> {
-        self.go_on(State::FieldStart);
+    // Each of these ends a line, whose LF is at `at`.
+
+    fn end_empty_line(&mut self, at: usize) -> Step {
+        *self = Self { empty_lines: self.empty_lines + 1, ..Self::new() };
+        Step::EmptyLine(at + 1)
+    }
+
+    fn end_request_line(
+        &mut self,
+        arrived: &[u8],
+        at: usize,
+        config: &Config<'_>,
+    ) -> Result<Step, RequestError> {
+        self.at = at as u32 + 1;
         self.limit = self.at + config.limits.field_section_bytes_max.min(LIMIT_MAX);
+        self.state = State::FieldStart;
         if self.mark == 0 {
             return Ok(Step::RequestLine(Version::Http09));
         }
@@ -349,14 +358,15 @@ impl Scan {
         }
     }
 
-    fn end_field_line(&mut self, value_end: u32) -> Step {
-        self.go_on(State::FieldStart);
-        let (start, end) = (self.mark as usize, value_end as usize);
-        Step::Field { start, colon: start + usize::from(self.name_length), end }
+    fn end_field_line(&mut self, value_end: usize, at: usize) -> Step {
+        self.at = at as u32 + 1;
+        self.state = State::FieldStart;
+        let start = self.mark as usize;
+        Step::Field { start, colon: start + usize::from(self.name_length), end: value_end }
     }
 
-    fn end(&mut self) -> Step {
-        self.at += 1;
+    fn end(&mut self, at: usize) -> Step {
+        self.at = at as u32 + 1;
         Step::End
     }
 }

@@ -124,44 +124,32 @@ pub(crate) enum Port {
 /// Is this `uri-host [ ":" port ]`, as in `Host` (RFC 9110 §7.2)? An empty host is one, for a target URI without
 /// authority.
 pub(crate) fn is_authority(octets: &[u8], port: Port) -> bool {
-    let (host, digits) = if let [b'[', literal @ ..] = octets {
-        let Some((address, rest)) = octets::split_once(literal, b']') else { return false };
-        if !is_ip_literal(address) {
-            return false;
-        }
-        match rest {
-            [] => (address, None),
-            [b':', digits @ ..] => (address, Some(digits)),
+    let host_end = match octets {
+        [b'[', literal @ ..] => match octets::split_once(literal, b']') {
+            Some((address, _)) if is_ip_literal(address) => address.len() + 2,
             _ => return false,
-        }
-    } else {
-        let (name, digits) = match octets::split_once(octets, b':') {
-            Some((name, digits)) => (name, Some(digits)),
-            None => (octets, None),
-        };
-        if !is_reg_name(name) {
-            return false;
-        }
-        (name, digits)
+        },
+        _ => end_of_reg_name(octets),
     };
-    match digits {
-        None => port == Port::Optional,
-        Some(digits) => {
-            let enough = port == Port::Optional || !(digits.is_empty() || host.is_empty());
+    match octets.get(host_end..) {
+        None | Some([]) => port == Port::Optional,
+        Some([b':', digits @ ..]) => {
+            let enough = port == Port::Optional || !(digits.is_empty() || host_end == 0);
             enough && digits.iter().all(u8::is_ascii_digit)
         }
+        Some(_) => false,
     }
 }
 
-/// `*( unreserved / pct-encoded / sub-delims )`
-fn is_reg_name(mut octets: &[u8]) -> bool {
+/// Where `*( unreserved / pct-encoded / sub-delims )` ends.
+fn end_of_reg_name(octets: &[u8]) -> usize {
+    let mut at = 0;
     loop {
-        octets = match octets {
-            [] => return true,
-            [b'%', high, low, rest @ ..] if octets::are(&[*high, *low], HEX) => rest,
-            [octet, rest @ ..] if octets::is(*octet, REG_NAME) && *octet != b'%' => rest,
-            _ => return false,
-        };
+        at = octets::end_of(REG_NAME, octets, at);
+        match octets.get(at..) {
+            Some([b'%', high, low, ..]) if octets::are(&[*high, *low], HEX) => at += 3,
+            _ => return at,
+        }
     }
 }
 
@@ -169,7 +157,7 @@ fn is_reg_name(mut octets: &[u8]) -> bool {
 fn is_ip_literal(octets: &[u8]) -> bool {
     let [b'v' | b'V', future @ ..] = octets else { return is_ipv6(octets) };
     octets::split_once(future, b'.').is_some_and(|(version, address)| {
-        let address_octet = |octet: &u8| *octet == b':' || (octets::is(*octet, REG_NAME) && *octet != b'%');
+        let address_octet = |octet: &u8| *octet == b':' || octets::is(*octet, REG_NAME);
         !version.is_empty()
             && octets::are(version, HEX)
             && !address.is_empty()

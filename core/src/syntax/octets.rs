@@ -14,7 +14,7 @@ pub(crate) const VALUE: u8 = 1 << 1;
 pub(crate) const TARGET: u8 = 1 << 2;
 /// Is no URI octet, and yet browsers send it as it is in a query: `"<>\^{|}` and the grave accent.
 pub(crate) const TARGET_BY_BROWSERS: u8 = 1 << 3;
-/// May stand in a `reg-name` (RFC 3986 §3.2.2), `%` included.
+/// May stand in a `reg-name` as it is (RFC 3986 §3.2.2): `unreserved` and `sub-delims`.
 pub(crate) const REG_NAME: u8 = 1 << 4;
 /// A hexadecimal digit.
 pub(crate) const HEX: u8 = 1 << 5;
@@ -41,7 +41,7 @@ const fn classes() -> [u8; 256] {
         if matches!(octet, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}') {
             class |= TARGET_BY_BROWSERS;
         }
-        if matches!(octet, b'!' | b'$'..=b'.' | b'0'..=b'9' | b';' | b'=' | b'A'..=b'Z' | b'_' | b'a'..=b'z' | b'~')
+        if matches!(octet, b'!' | b'$' | b'&'..=b'.' | b'0'..=b'9' | b';' | b'=' | b'A'..=b'Z' | b'_' | b'a'..=b'z' | b'~')
         {
             class |= REG_NAME;
         }
@@ -146,7 +146,7 @@ mod blocks {
     /// The first octet at or after `at` that is not `usual`, or where less than a block is left.
     #[inline(always)]
     pub(super) fn skip(octets: &[u8], mut at: usize, usual: impl Fn(u8) -> bool) -> usize {
-        while let Some(block) = octets.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
+        while let Some(block) = octets.get(at..at + BLOCK).and_then(<[u8]>::first_chunk::<BLOCK>) {
             let hits = block.map(|octet| if usual(octet) { 0 } else { u8::MAX });
             // Folded first: that is one vector instruction, and the number below is made of many.
             if hits.iter().fold(0, |any, hit| any | hit) != 0 {
@@ -239,7 +239,7 @@ mod tests {
             assert_eq!(is(octet, VALUE), octet == b'\t' || (octet >= b' ' && octet != 0x7f), "{octet}");
             assert_eq!(is(octet, TARGET), unreserved || sub_delims || b"%:@/?[]".contains(&octet), "{octet}");
             assert_eq!(is(octet, TARGET_BY_BROWSERS), b"\"<>\\^`{|}".contains(&octet), "{octet}");
-            assert_eq!(is(octet, REG_NAME), unreserved || sub_delims || octet == b'%', "{octet}");
+            assert_eq!(is(octet, REG_NAME), unreserved || sub_delims, "{octet}");
             assert_eq!(is(octet, HEX), octet.is_ascii_hexdigit(), "{octet}");
             assert_eq!(is(octet, QUOTED), is(octet, VALUE) && !b"\"\\".contains(&octet), "{octet}");
         }

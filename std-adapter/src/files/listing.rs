@@ -18,8 +18,8 @@ const QUOTED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'.').remove(b'-
 
 /// Ends `head` with the page. `path` is that of the request's target, as it was sent.
 #[doc(alias = "list_directory")]
-pub(super) fn send(mut entries: Vec<Entry>, path: &[u8], head: Head<'_>) -> Result<Sent, SendError> {
-    sort(&mut entries);
+pub(super) fn send(entries: Vec<Entry>, path: &[u8], head: Head<'_>) -> Result<Sent, SendError> {
+    let entries = sorted(entries);
     let mut title = b"Directory listing for ".to_vec();
     push_escaped(&mut title, &decoded_title(path));
     let mut body = head.end_headers()?;
@@ -34,7 +34,7 @@ pub(super) fn send(mut entries: Vec<Entry>, path: &[u8], head: Head<'_>) -> Resu
         body.write_all(piece)?;
     }
     let mut item = title;
-    for entry in &entries {
+    for (_, entry) in &entries {
         item.clear();
         push_item(&mut item, entry);
         body.write_all(&item)?;
@@ -44,8 +44,12 @@ pub(super) fn send(mut entries: Vec<Entry>, path: &[u8], head: Head<'_>) -> Resu
 }
 
 /// By the lower-cased name, code point by code point (spec 139); names that differ in case alone, by the name.
-fn sort(entries: &mut [Entry]) {
-    entries.sort_by_cached_key(|Entry { name, .. }| (lower_case(name), name.clone()));
+fn sorted(entries: Vec<Entry>) -> Vec<(Vec<u8>, Entry)> {
+    let mut entries: Vec<_> = entries.into_iter().map(|entry| (lower_case(&entry.name), entry)).collect();
+    entries.sort_unstable_by(|(left_key, left), (right_key, right)| {
+        left_key.cmp(right_key).then_with(|| left.name.cmp(&right.name))
+    });
+    entries
 }
 
 /// As Python's `str.lower`, with octets that are no UTF-8 where Python has them among the code points.
@@ -149,7 +153,7 @@ mod tests {
 
     #[test]
     fn names_are_sorted_by_lower_case_and_code_point() {
-        let sorted: [&[u8]; 9] = [
+        let names: [&[u8]; 9] = [
             b".z",
             b"A",
             b"a",
@@ -160,11 +164,10 @@ mod tests {
             b"\xe7",
             "\u{e000}".as_bytes(),
         ];
-        let mut entries: Vec<Entry> =
-            sorted.iter().rev().map(|name| Entry { name: name.to_vec(), kind: Kind::File }).collect();
-        sort(&mut entries);
-        let names: Vec<&[u8]> = entries.iter().map(|entry| entry.name.as_slice()).collect();
-        assert_eq!(names, sorted);
+        let entries: Vec<Entry> =
+            names.iter().rev().map(|name| Entry { name: name.to_vec(), kind: Kind::File }).collect();
+        let entries = sorted(entries);
+        assert!(entries.iter().map(|(_, entry)| entry.name.as_slice()).eq(names));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! number, has lost it. Nobody ever waits for that lock.
 
 use super::desk::Desk;
+use super::guard::contained;
 use super::inbox::{Inbox, Message};
 use super::monitor;
 use super::peer::{Call, Peer};
@@ -27,6 +28,8 @@ use std::time::{Duration, Instant};
 const ACCEPTED_MAX: usize = 64;
 /// Idle connections that are looked for at once when places are needed.
 const VICTIMS: usize = 16;
+/// How long a connection must have been idle to be closed for another one: its request may be on its way.
+const IDLE_MIN_MS: u64 = 250;
 
 /// A loop, as other threads see it.
 #[derive(Debug)]
@@ -162,8 +165,7 @@ pub(super) fn drive<H: Handler>(
 
         let desk = Desk::new(reactor, index, Some(call));
         let outcome = serve(&mut task.peer, task.call, task.before, buffers, config, &desk);
-        // A handler may have a `drop`, which may take its time.
-        let peer = (outcome != Outcome::Gone).then_some(task.peer);
+        let peer = unless_gone(reactor, task.peer, outcome);
 
         state = match this.try_lock() {
             Some(state) if state.driver == driver => state,
@@ -199,8 +201,17 @@ pub(super) fn serve_beside<H: Handler>(
             reactor.kinds.saw_wait(kind);
         }
     }
-    let peer = (outcome != Outcome::Gone).then_some(peer);
+    let peer = unless_gone(reactor, peer, outcome);
     this.inbox.send(Message::Back { key, peer, outcome });
+}
+
+/// A handler may have a `drop`, which may take its time, or panic: so it is dropped here, and the socket closed afterwards.
+fn unless_gone<H: Handler>(reactor: &Reactor<H>, peer: Box<Peer<H>>, outcome: Outcome) -> Option<Box<Peer<H>>> {
+    if outcome != Outcome::Gone {
+        return Some(peer);
+    }
+    contained(reactor, peer.address, || drop(peer));
+    None
 }
 
 impl<H: Handler> State<H> {
@@ -374,9 +385,8 @@ impl<H: Handler> State<H> {
                 self.settle(reactor, this, index, key, Some(peer), Outcome::Again);
             }
             Message::Listen => {
-                if self.listening.resumes.is_none() {
-                    self.listen(true);
-                }
+                self.listening.resumes = None;
+                self.listen(true);
             }
             Message::MakePlace => {
                 if let Some(victim) = self.longest_idle(reactor) {
@@ -487,6 +497,7 @@ impl<H: Handler> State<H> {
         reactor.complain("Cannot accept: as many connections as there may be, and none is idle");
         self.listen(false);
         reactor.wait_for_place();
+        self.listening.resumes = Some(self.now + IDLE_MIN_MS);
         for (_, other) in reactor.loops.iter().enumerate().filter(|(other, _)| *other != index) {
             other.inbox.send(Message::MakePlace);
         }
@@ -508,6 +519,7 @@ impl<H: Handler> State<H> {
                     .iter()
                     .filter(|slot| slot.peer.is_some() && matches!(slot.stage, Stage::Idle | Stage::New))
                     .map(|slot| (slot.key, since(slot.key, slot.stage)))
+                    .filter(|(_, since)| since + IDLE_MIN_MS <= self.now)
                     .collect();
                 if idle.len() > VICTIMS {
                     idle.select_nth_unstable_by_key(VICTIMS, |(_, since)| *since);
@@ -544,13 +556,23 @@ impl<H: Handler> State<H> {
         };
         if self.now >= end {
             for slot in self.slab.iter() {
-                // Whoever waits for it in a handler is told so.
-                _ = slot.socket.shutdown(Shutdown::Both);
+                cut(&slot.socket);
             }
             return true;
         }
         self.slab.len() == 0 && this.connections.load(Ordering::Relaxed) == 0
     }
+}
+
+/// Ends a connection at once, also for a handler that waits for it, and so that the client sees that what it has is not whole:
+/// with a reset. An orderly end would be the end of the content to clients of HTTP/1.0.
+fn cut(socket: &Socket) {
+    #[cfg(target_os = "linux")]
+    if rustix::net::connect_unspec(socket).is_ok() {
+        return;
+    }
+    // Elsewhere only the owner of a socket can reset it. It does, once it is woken, but the end goes ahead of the reset.
+    _ = socket.shutdown(Shutdown::Both);
 }
 
 fn millis(duration: Duration) -> u64 {

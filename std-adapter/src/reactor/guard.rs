@@ -1,6 +1,6 @@
 //! Around a user's handler: panics are caught, waits are noted, and the log is written.
 
-use super::Handler;
+use super::{Handler, Reactor};
 use super::desk::Desk;
 use super::kinds::Kind;
 use httpling_core::{
@@ -10,10 +10,18 @@ use httpling_core::{
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+/// Does something of the user's that is no request: makes a handler, or drops one. A panic costs one connection, and no thread.
+pub(super) fn contained<H, T>(reactor: &Reactor<H>, peer: SocketAddr, act: impl FnOnce() -> T) -> Option<T> {
+    let result = catch_unwind(AssertUnwindSafe(act));
+    if let (Err(_), Some(log)) = (&result, &reactor.log) {
+        log.message(Some(peer), "Handler panicked");
+    }
+    result.ok()
+}
+
 /// A handler, guarded.
 pub(super) struct Guard<'a, H> {
-    handler: &'a mut Option<H>,
-    peer: SocketAddr,
+    handler: &'a mut H,
     desk: &'a Desk<'a, H>,
     /// There is no thread for this connection's request.
     refuses: bool,
@@ -21,19 +29,13 @@ pub(super) struct Guard<'a, H> {
 }
 
 impl<'a, H: Handler> Guard<'a, H> {
-    pub(super) fn new(
-        handler: &'a mut Option<H>,
-        peer: SocketAddr,
-        desk: &'a Desk<'a, H>,
-        refuses: bool,
-    ) -> Self {
-        Self { handler, peer, desk, refuses, panicked: false }
+    pub(super) fn new(handler: &'a mut H, desk: &'a Desk<'a, H>, refuses: bool) -> Self {
+        Self { handler, desk, refuses, panicked: false }
     }
 
     /// After a panic the handler's own state may be half changed. It is the handler's, and only its next request can see it.
     fn guard<T>(&mut self, act: impl FnOnce(&mut H) -> T) -> Option<T> {
-        let make = || (self.desk.reactor.factory)(self.peer);
-        let result = catch_unwind(AssertUnwindSafe(|| act(self.handler.get_or_insert_with(make))));
+        let result = catch_unwind(AssertUnwindSafe(|| act(self.handler)));
         self.panicked |= result.is_err();
         result.ok()
     }
@@ -93,8 +95,6 @@ impl<H: Handler> RequestHandler for Guard<'_, H> {
     }
 
     fn finish(&mut self) {
-        if self.handler.is_some() {
-            self.guard(H::finish);
-        }
+        self.guard(H::finish);
     }
 }

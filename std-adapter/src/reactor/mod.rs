@@ -44,10 +44,11 @@ use monitor::Monitor;
 use poller::Listener;
 use serve::Buffers;
 use slab::Stage;
+use socket2::SockRef;
 use spare::{Bounds, Done, Given, Seat, Spares, Work};
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -56,6 +57,9 @@ use std::time::{Duration, Instant};
 pub(crate) trait Handler: RequestHandler + Send + 'static {}
 
 impl<H: RequestHandler + Send + 'static> Handler for H {}
+
+/// Makes handlers; `None` when it makes no more.
+pub(crate) type Factory<H> = Box<dyn Fn(SocketAddr) -> Option<H> + Send + Sync>;
 
 /// How long after the end of the drain a loop may need to notice it.
 const GRACE: Duration = Duration::from_millis(500);
@@ -79,6 +83,10 @@ trait Driven: fmt::Debug + Send + Sync {
 impl Base {
     pub(crate) fn new(settings: Settings, clock: SystemClock, log: Option<Log>) -> Self {
         Self { settings, clock, log, stopping: AtomicBool::new(false), driven: Mutex::default() }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     /// Ends all that drives it.
@@ -110,7 +118,7 @@ impl Base {
 /// A server that is being driven.
 struct Reactor<H> {
     base: Arc<Base>,
-    factory: Box<dyn Fn(SocketAddr) -> H + Send + Sync>,
+    factory: Factory<H>,
     loops: Vec<Loop<H>>,
     spares: Spares<H>,
     kinds: Kinds,
@@ -158,7 +166,7 @@ pub(crate) fn run<H: Handler>(
     base: &Arc<Base>,
     listener: &TcpListener,
     extent: Extent,
-    factory: Box<dyn Fn(SocketAddr) -> H + Send + Sync>,
+    factory: Factory<H>,
 ) -> io::Result<()> {
     let settings = &base.settings;
     let connections_max = settings.connections_max.min(raise_descriptor_limit());
@@ -196,7 +204,11 @@ pub(crate) fn run<H: Handler>(
             reactor.loop_ended();
         }
     }
-    reactor.wait();
+    reactor.wait(|| {
+        // Clients are refused from now on, and go elsewhere. (Where the system does not know this of a socket that listens, they
+        // wait until the server is dropped.)
+        _ = SockRef::from(listener).shutdown(Shutdown::Both);
+    });
     reactor.monitor.end();
     reactor.spares.end();
     base.driven().retain(|other| !Arc::ptr_eq(other, &driven));
@@ -219,10 +231,13 @@ impl<H: Handler> Driven for Reactor<H> {
 
 impl<H: Handler> Reactor<H> {
     /// Waits until all loops have ended; when the server is stopping, not longer than its connections may take.
-    fn wait(&self) {
+    fn wait(&self, on_stopping: impl FnOnce()) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         while *running > 0 && !self.is_stopping() {
             running = self.ended.wait(running).unwrap_or_else(PoisonError::into_inner);
+        }
+        if self.is_stopping() {
+            on_stopping();
         }
         let end = Instant::now() + self.settings.drain + GRACE;
         while *running > 0 {
@@ -287,10 +302,6 @@ impl<H: Handler> Reactor<H> {
 }
 
 impl<H> Reactor<H> {
-    fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
-
     /// Milliseconds since it began.
     fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)

@@ -7,7 +7,7 @@
 //! No lock is held here: what happens takes as long as the handler does.
 
 use super::desk::Desk;
-use super::guard::Guard;
+use super::guard::{Guard, contained};
 use super::kinds::Kind;
 use super::peer::{Call, Peer};
 use super::poller::Readiness;
@@ -89,6 +89,11 @@ pub(super) fn serve<H: Handler>(
         return outcome;
     }
 
+    if peer.handler.is_none() {
+        let make = || (desk.reactor.factory)(peer.address);
+        peer.handler = contained(desk.reactor, peer.address, make).flatten();
+    }
+    let Some(handler) = &mut peer.handler else { return Outcome::Gone };
     let requests = peer.connection.requests();
     let mut pending = std::mem::take(&mut peer.pending);
     let mut arrived = pending.len();
@@ -106,7 +111,7 @@ pub(super) fn serve<H: Handler>(
     let mut session = Session::resume(peer.connection, (input, arrived), &mut buffers.output, config)
         .with_peer(Some(peer.address));
     let mut stream = Stream::new(&peer.socket, &mut peer.unsent, desk);
-    let mut guard = Guard::new(&mut peer.handler, peer.address, desk, peer.refused);
+    let mut guard = Guard::new(handler, desk, peer.refused);
     match call {
         Call::Ready => {}
         Call::TimedOut => session.timed_out(&mut stream, &mut guard),
@@ -278,7 +283,8 @@ fn close<H: Handler>(
                 outcome => outcome,
             }
         }
-        CloseReason::Broken(_) => {
+        // The transport fails by a time-out, too: to the client its end would look like any other.
+        CloseReason::Broken(_) | CloseReason::Transport(_) => {
             reset(peer);
             outcome
         }
@@ -293,8 +299,8 @@ fn reset<H>(peer: &Peer<H>) {
 
 /// Tells the handler, once.
 fn end<H: Handler>(peer: &mut Peer<H>, desk: &Desk<'_, H>) -> Outcome {
-    if !std::mem::replace(&mut peer.finished, true) {
-        Guard::new(&mut peer.handler, peer.address, desk, false).finish();
+    if let (false, Some(handler)) = (std::mem::replace(&mut peer.finished, true), &mut peer.handler) {
+        Guard::new(handler, desk, false).finish();
     }
     Outcome::Gone
 }

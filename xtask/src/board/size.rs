@@ -33,7 +33,16 @@ struct Image {
     program: &'static str,
 }
 
-const IMAGES: [Image; 1] = [Image { name: "echo, smoltcp", package: "httpling-board", program: "echo" }];
+const IMAGES: [Image; 4] = [
+    Image { name: "echo, smoltcp", package: "httpling-board", program: "echo" },
+    Image { name: "echo, embassy", package: "httpling-peers-network", program: "network_echo" },
+    Image {
+        name: "picoserve 0.20, embassy",
+        package: "httpling-peers-network",
+        program: "network_picoserve",
+    },
+    Image { name: "edge-http 0.8, embassy", package: "httpling-peers-network", program: "network_edge_http" },
+];
 
 pub(crate) fn print(compiler: &CrossCompiler) -> Result<()> {
     println!("opt-level z, {}\n", compiler.description());

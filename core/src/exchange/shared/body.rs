@@ -12,6 +12,8 @@ impl Shared<'_> {
         // Where chunks end must not depend on what is before them in the buffer.
         self.flush_earlier().map_err(SendError::Transport)?;
         if self.asked.is_head {
+            // The gap for the framing of measured content holds what was in the buffer before.
+            self.output.truncate(self.head_end);
             self.phase = Phase::Bodiless;
             return self.put_framing(Framing::streamed(self.asked.version), Reader::MayRead);
         }
@@ -89,7 +91,9 @@ impl Shared<'_> {
                     if self.asked.is_head {
                         // Nothing is put, so all content has the same room: the heads of HEAD and GET are the same.
                         if self.content_bytes > self.output.room() as u64 {
-                            self.output.truncate(self.head_end);
+                            self.flush_earlier().map_err(SendError::Transport)?;
+                        }
+                        if self.content_bytes > self.output.room() as u64 {
                             self.stream()?;
                         }
                         return Ok(());
@@ -197,7 +201,10 @@ impl Shared<'_> {
         // A connection has no room for two contents: that of the response, and one that is still to be drained.
         self.close |= !self.content.is_done();
         self.end_head(Some(length))?;
-        if !self.asked.is_head {
+        if matches!(deferred, Deferred::Producer { .. }) && length > 0 && self.output.capacity() == 0 {
+            return self.refuse(SendError::HeadTooLarge);
+        }
+        if !self.asked.is_head && self.phase != Phase::Bodiless {
             self.content_bytes = length;
             self.deferred = deferred;
         }

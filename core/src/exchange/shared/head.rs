@@ -148,7 +148,9 @@ impl Shared<'_> {
         // may come or not, and too much of it is not worth reading.
         let uncertain = self.asked.expects_continue && !self.content_has_begun && !self.content.is_done();
         let too_much = !self.content.is_at_most(self.config.limits.drain_bytes_max);
-        self.close |= uncertain
+        // Asked here, and not when the request came: a handler may take long.
+        self.close |= self.config.is_stopping()
+            || uncertain
             || (too_much && reader == Reader::Done)
             || framing == Framing::UntilClose
             || self.read_error.is_some();

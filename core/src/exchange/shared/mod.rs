@@ -52,7 +52,6 @@ impl Asked {
         let notes = end.notes;
         // RFC 9112 §9.3. Over a protocol of HTTP/1.0 nothing persists (spec 62).
         let persistent = !last
-            && !config.is_stopping()
             && !notes.has(Notes::CLOSE)
             && config.protocol >= Version::Http11
             && (http_11 || (end.version == Version::Http10 && notes.has(Notes::KEEP_ALIVE)));
@@ -187,8 +186,8 @@ impl<'a> Shared<'a> {
         if earlier.is_empty() {
             return Ok(());
         }
-        wire::write_all(self.wire, earlier)?;
-        self.wire.flush()?;
+        let result = wire::write_all(self.wire, earlier).and_then(|()| self.wire.flush());
+        result.map_err(|kind| self.broke(kind))?;
         let gone = self.response_at;
         self.output.drop_front(gone);
         self.response_at = 0;
@@ -197,6 +196,13 @@ impl<'a> Shared<'a> {
             *content_at = content_at.saturating_sub(gone);
         }
         Ok(())
+    }
+
+    /// The transport failed: nobody knows what has left, so nothing more does.
+    fn broke(&mut self, kind: ErrorKind) -> ErrorKind {
+        self.has_left = true;
+        self.error = Some(SendError::Transport(kind));
+        kind
     }
 
     /// Writes all that has collected.

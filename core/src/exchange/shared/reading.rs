@@ -1,6 +1,6 @@
 //! The request's content, as the handler reads it.
 
-use super::{Phase, Shared};
+use super::Shared;
 use crate::exchange::wire;
 use crate::syntax::error::{ReadError, RequestError};
 use crate::syntax::octets;
@@ -61,13 +61,14 @@ impl Shared<'_> {
 
     /// Nobody may be left waiting for us while we wait for them: earlier responses leave, and `100 Continue`.
     fn before_waiting(&mut self) -> Result<(), ReadError> {
-        let waiting = self.asked.expects_continue && !self.content_has_begun && self.phase == Phase::Nothing;
+        // A response that has begun is no reason to let the client wait, until it begins to leave.
+        let waiting = self.asked.expects_continue && !self.content_has_begun && !self.has_left;
         self.asked.expects_continue = false;
         self.flush_earlier().map_err(ReadError::Transport)?;
         if waiting {
             let result =
                 wire::write_all(self.wire, b"HTTP/1.1 100 Continue\r\n\r\n").and_then(|()| self.wire.flush());
-            result.map_err(ReadError::Transport)?;
+            result.map_err(|kind| ReadError::Transport(self.broke(kind)))?;
         }
         Ok(())
     }

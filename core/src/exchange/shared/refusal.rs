@@ -49,7 +49,14 @@ impl Shared<'_> {
         }
         self.field(b"Content-Type", error_page::MEDIA_TYPE.as_bytes());
         self.field(b"X-Content-Type-Options", b"nosniff");
-        self.end_head(None)?;
+        // Measured beforehand, so that a page that the buffer does not hold needs no chunks: who
+        // is refused may well speak HTTP/1.0.
+        let mut length = 0;
+        error_page::write(status, message, explanation, &mut |piece| {
+            length += piece.len() as u64;
+            Ok(())
+        })?;
+        self.end_head(Some(length))?;
         error_page::write(status, message, explanation, &mut |piece| self.write(piece))?;
         self.finish()
     }

@@ -64,14 +64,16 @@ pub(super) fn entries(tree: &Tree, directory: Directory, path: &FilePath) -> io:
 }
 
 pub(super) fn classify(error: &io::Error) -> OpenError {
-    /// `ERROR_TOO_MANY_OPEN_FILES` of Windows.
-    const TOO_MANY_OPEN_FILES: i32 = 4;
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename => {
+    // The names are those of Windows.
+    const ERROR_TOO_MANY_OPEN_FILES: i32 = 4;
+    const ERROR_CRC: i32 = 23;
+    const ERROR_IO_DEVICE: i32 = 1117;
+    match (error.kind(), error.raw_os_error()) {
+        (io::ErrorKind::OutOfMemory, _) | (_, Some(ERROR_TOO_MANY_OPEN_FILES)) => OpenError::Busy,
+        (_, Some(ERROR_CRC | ERROR_IO_DEVICE)) => OpenError::Failed,
+        (io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename, _) => {
             OpenError::Missing
         }
-        io::ErrorKind::OutOfMemory => OpenError::Busy,
-        _ if error.raw_os_error() == Some(TOO_MANY_OPEN_FILES) => OpenError::Busy,
         _ => OpenError::Refused,
     }
 }

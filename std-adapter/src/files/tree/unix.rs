@@ -7,7 +7,7 @@ use rustix::io::{Errno, retry_on_intr};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -19,16 +19,10 @@ pub(in crate::files) struct Directory(OwnedFd);
 const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// To go through a directory. Linux asks for no right to read it then.
-const THROUGH: OFlags = OFlags::DIRECTORY.union(OFlags::CLOEXEC).union(if cfg!(target_os = "linux") {
-    PATH
-} else {
-    OFlags::RDONLY
-});
-
 #[cfg(target_os = "linux")]
-const PATH: OFlags = OFlags::PATH;
+const THROUGH: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 #[cfg(not(target_os = "linux"))]
-const PATH: OFlags = OFlags::RDONLY;
+const THROUGH: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 pub(super) fn open(tree: &Tree, path: &FilePath) -> io::Result<Opened> {
     let file = match open_descriptor(tree, path.as_bytes(), READ) {
@@ -58,30 +52,54 @@ fn open_descriptor(tree: &Tree, path: &[u8], flags: OFlags) -> io::Result<OwnedF
             Ok(retry_on_intr(|| openat(CWD, &path, flags, Mode::empty()))?)
         }
         Links::StayInside => {
+            match kernel::open_without_links(&tree.directory.join(OsStr::from_bytes(path)), flags) {
+                // There is a link on the way, perhaps before the directory; or no such call (an old kernel, a sandbox).
+                Err(Errno::LOOP | Errno::NOSYS | Errno::PERM) => {}
+                result => return Ok(result?),
+            }
             let root = retry_on_intr(|| openat(CWD, &tree.directory, THROUGH, Mode::empty()))?;
-            match open_beneath(&root, path, flags) {
-                Ok(descriptor) => Ok(descriptor),
-                // No such call here (an old kernel, a sandbox), a link that is absolute or leaves the directory on its
-                // way back into it, or a directory that was moved meanwhile: the long way finds out.
-                Err(Errno::NOSYS | Errno::PERM | Errno::XDEV | Errno::AGAIN) => {
+            match kernel::open_beneath(&root, path, flags) {
+                // Besides: a link that is absolute, or leaves the directory on its way back into it; or a directory that
+                // was moved meanwhile. The long way finds out.
+                Err(Errno::XDEV | Errno::AGAIN | Errno::NOSYS | Errno::PERM) => {
                     open_resolved(root, &tree.directory, path, flags)
                 }
-                Err(error) => Err(error.into()),
+                result => Ok(result?),
             }
         }
     }
 }
 
+/// What the kernel can see to, where it can.
 #[cfg(target_os = "linux")]
-fn open_beneath(root: &OwnedFd, path: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
+mod kernel {
+    use super::{AsFd, CWD, Mode, OFlags, OwnedFd, Path, retry_on_intr};
     use rustix::fs::{ResolveFlags, openat2};
-    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    retry_on_intr(|| openat2(root, path, flags, Mode::empty(), inside))
+
+    /// Where nothing on the way is a link, nothing leads out: there is no `..` in the names that clients send. Nearly
+    /// all requests are of that kind, and this costs them one call.
+    pub(super) fn open_without_links(path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        retry_on_intr(|| openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS))
+    }
+
+    /// Follows links as long as they stay below `root`, step by step.
+    pub(super) fn open_beneath(root: impl AsFd, path: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        let resolve = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
+        retry_on_intr(|| openat2(&root, path, flags, Mode::empty(), resolve))
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn open_beneath(_root: &OwnedFd, _path: &[u8], _flags: OFlags) -> rustix::io::Result<OwnedFd> {
-    Err(Errno::NOSYS)
+mod kernel {
+    use super::{AsFd, Errno, OFlags, OwnedFd, Path};
+
+    pub(super) fn open_without_links(_: &Path, _: OFlags) -> rustix::io::Result<OwnedFd> {
+        Err(Errno::NOSYS)
+    }
+
+    pub(super) fn open_beneath(_: impl AsFd, _: &[u8], _: OFlags) -> rustix::io::Result<OwnedFd> {
+        Err(Errno::NOSYS)
+    }
 }
 
 /// Resolves all links, and then opens what is there now without following any: a link that is put in between leads
@@ -184,7 +202,7 @@ mod tests {
             ("a/b", false, false),
         ] {
             let at = || openat(CWD, &root, THROUGH, Mode::empty()).expect("the root");
-            let opened = open_beneath(&at(), path.as_bytes(), READ);
+            let opened = kernel::open_beneath(at(), path.as_bytes(), READ);
             if opened.as_ref().err() != Some(&Errno::NOSYS) {
                 assert_eq!(opened.is_ok(), kernel, "{path}");
             }
