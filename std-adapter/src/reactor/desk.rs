@@ -3,6 +3,7 @@
 use super::{Handler, Reactor};
 use super::kinds::Kind;
 use super::rates::Rates;
+use crate::clock::time_passed;
 use super::spare::Work;
 use std::cell::Cell;
 use std::fmt;
@@ -80,8 +81,11 @@ impl<H: Handler> Desk<'_, H> {
     pub(super) fn enter(&self, kind: Kind) {
         self.in_handler.set(true);
         self.kind.set(Some(kind));
-        if self.drives() {
-            let Some(this) = self.reactor.loops.get(self.index) else { return };
+        let Some(this) = self.reactor.loops.get(self.index) else { return };
+        if self.turn != Some(this.busy.load(Ordering::Relaxed)) {
+            // An earlier request of this call has waited.
+            time_passed();
+        } else if self.drives() {
             this.kind.store(kind.number(), Ordering::Relaxed);
             if !self.reactor.kinds.is_empty() && self.reactor.kinds.waits(kind) {
                 self.may_wait();

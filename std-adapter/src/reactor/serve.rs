@@ -10,14 +10,14 @@ use super::desk::Desk;
 use super::guard::{Guard, contained};
 use super::kinds::Kind;
 use super::peer::{Call, Peer};
-use super::poller::Readiness;
+use super::poller::{Readiness, read_now};
 use super::slab::Stage;
 use super::stream::Stream;
 use super::Handler;
+use crate::clock::time_passed;
 use crate::settings::Settings;
 use httpling_core::{CloseReason, Config, Progress, RequestHandler as _, Session};
 use socket2::SockRef;
-use std::io;
 use std::net::Shutdown;
 use std::time::Duration;
 
@@ -77,6 +77,7 @@ pub(super) fn serve<H: Handler>(
     config: &Config<'_>,
     desk: &Desk<'_, H>,
 ) -> Outcome {
+    time_passed();
     if before.stage == Stage::Lingering {
         return match call {
             Call::Ready => linger(peer, &mut buffers.input),
@@ -126,7 +127,7 @@ pub(super) fn serve<H: Handler>(
         {
             let free = session.free_input();
             let room = free.len();
-            match stream.read_now(free) {
+            match read_now(&peer.socket, free) {
                 Ok(Some(0)) => {
                     peer.ended = true;
                     peer.readiness.remove(Readiness::READ);
@@ -308,9 +309,9 @@ fn end<H: Handler>(peer: &mut Peer<H>, desk: &Desk<'_, H>) -> Outcome {
 /// Drops what the client still sends.
 fn linger<H>(peer: &mut Peer<H>, dropped: &mut [u8]) -> Outcome {
     while peer.readiness.has(Readiness::READ) {
-        match io::Read::read(&mut &*peer.socket, dropped) {
-            Ok(0) => return Outcome::Gone,
-            Ok(count) => {
+        match read_now(&peer.socket, dropped) {
+            Ok(Some(0)) | Err(_) => return Outcome::Gone,
+            Ok(Some(count)) => {
                 peer.dropped = peer.dropped.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
                 if peer.dropped > DROPPED_MAX {
                     return Outcome::Gone;
@@ -319,11 +320,7 @@ fn linger<H>(peer: &mut Peer<H>, dropped: &mut [u8]) -> Outcome {
                     peer.readiness.remove(Readiness::READ);
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                peer.readiness.remove(Readiness::READ);
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return Outcome::Gone,
+            Ok(None) => peer.readiness.remove(Readiness::READ),
         }
     }
     Outcome::Rest { stage: Stage::Lingering, moved: false }

@@ -5,10 +5,10 @@
 
 use super::Handler;
 use super::desk::Desk;
-use super::poller::{Readiness, Socket, wait_for};
+use super::poller::{Readiness, Socket, read_now, wait_for, write_now};
 use embedded_io::ErrorKind;
 use httpling_core::Wire;
-use std::io::{self, Read, Write};
+use std::io;
 use std::time::{Duration, Instant};
 
 /// Octets of deferred content that are offered to the socket at once.
@@ -60,7 +60,7 @@ impl<'a, H: Handler> Stream<'a, H> {
     pub(super) fn send_unsent(&mut self) -> io::Result<bool> {
         let mut gone = 0;
         while let Some(rest) = self.unsent.get(gone..).filter(|rest| !rest.is_empty()) {
-            match send(self.socket, rest)? {
+            match write_now(self.socket, rest)? {
                 Some(count) => gone += count,
                 None => break,
             }
@@ -73,22 +73,6 @@ impl<'a, H: Handler> Stream<'a, H> {
             *self.unsent = Vec::new();
         }
         Ok(!self.full)
-    }
-
-    /// Reads what is there; `None` when nothing is.
-    ///
-    /// # Errors
-    /// The socket's.
-    pub(super) fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        let mut socket = self.socket;
-        loop {
-            match socket.read(buffer) {
-                Ok(count) => return Ok(Some(count)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
     }
 
     /// Waits, in a handler, until the socket is ready, or `patience` is over.
@@ -105,22 +89,10 @@ impl<'a, H: Handler> Stream<'a, H> {
     }
 }
 
-/// Writes what the socket takes; `None` when it takes nothing.
-fn send(mut socket: &Socket, bytes: &[u8]) -> io::Result<Option<usize>> {
-    loop {
-        match socket.write(bytes) {
-            Ok(count) => return Ok(Some(count)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 impl<H: Handler> Wire for Stream<'_, H> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
         loop {
-            match self.read_now(buffer) {
+            match read_now(self.socket, buffer) {
                 Ok(Some(count)) => {
                     self.drained = count < buffer.len() && count > 0;
                     self.received += count;
@@ -139,10 +111,10 @@ impl<H: Handler> Wire for Stream<'_, H> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
         loop {
             let result = if self.unsent.is_empty() {
-                send(self.socket, bytes)
+                write_now(self.socket, bytes)
             } else {
                 // Order is kept: what was said before leaves before.
-                self.send_unsent().and_then(|sent| if sent { send(self.socket, bytes) } else { Ok(None) })
+                self.send_unsent().and_then(|sent| if sent { write_now(self.socket, bytes) } else { Ok(None) })
             };
             match result {
                 Ok(Some(count)) => {

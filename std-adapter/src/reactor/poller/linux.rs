@@ -3,7 +3,7 @@
 use super::{LISTENER, Occurrence, Readiness, WAKER, timespec};
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::fd::OwnedFd;
-use rustix::net::{SocketFlags, acceptfrom_with};
+use rustix::net::{RecvFlags, SendFlags, SocketFlags, acceptfrom_with};
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener};
@@ -96,6 +96,23 @@ impl Waker {
         // It fails only when the count is full, and then its owner has been woken.
         _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }
+}
+
+/// Reads what is there. (The C library's call is twice as long: it could be cancelled.)
+///
+/// # Errors
+/// The system's: `WouldBlock` when nothing is there.
+pub(in crate::reactor) fn recv(socket: &Socket, buffer: &mut [u8]) -> io::Result<usize> {
+    let (count, _) = rustix::net::recv(socket, buffer, RecvFlags::empty())?;
+    Ok(count)
+}
+
+/// Writes what there is room for.
+///
+/// # Errors
+/// The system's: `WouldBlock` when there is no room.
+pub(in crate::reactor) fn send(socket: &Socket, bytes: &[u8]) -> io::Result<usize> {
+    Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?)
 }
 
 /// Where connections come from.

@@ -69,6 +69,33 @@ pub(super) fn wait_for(socket: &Socket, what: Readiness, patience: Duration) -> 
     }
 }
 
+/// Reads what is there; `None` when nothing is.
+///
+/// # Errors
+/// The system's.
+pub(super) fn read_now(socket: &Socket, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    now(|| recv(socket, buffer))
+}
+
+/// Writes what there is room for; `None` when there is none.
+///
+/// # Errors
+/// The system's.
+pub(super) fn write_now(socket: &Socket, bytes: &[u8]) -> io::Result<Option<usize>> {
+    now(|| send(socket, bytes))
+}
+
+fn now(mut act: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
+    loop {
+        match act() {
+            Ok(count) => return Ok(Some(count)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 fn timespec(duration: Duration) -> Timespec {
     // Centuries, not overflow.
     Timespec::try_from(duration).unwrap_or(Timespec { tv_sec: 1 << 30, tv_nsec: 0 })

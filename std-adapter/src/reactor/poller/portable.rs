@@ -2,7 +2,7 @@
 
 use super::{LISTENER, Occurrence, Readiness, WAKER};
 use mio::{Events, Interest, Poll, Token};
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
@@ -85,6 +85,22 @@ impl Waker {
         // It fails only when its owner has been woken.
         _ = self.0.wake();
     }
+}
+
+/// Reads what is there.
+///
+/// # Errors
+/// The system's: `WouldBlock` when nothing is there.
+pub(in crate::reactor) fn recv(mut socket: &Socket, buffer: &mut [u8]) -> io::Result<usize> {
+    socket.read(buffer)
+}
+
+/// Writes what there is room for.
+///
+/// # Errors
+/// The system's: `WouldBlock` when there is no room.
+pub(in crate::reactor) fn send(mut socket: &Socket, bytes: &[u8]) -> io::Result<usize> {
+    socket.write(bytes)
 }
 
 /// Where connections come from.
