@@ -8,7 +8,7 @@
 use super::desk::Desk;
 use super::guard::contained;
 use super::inbox::{Inbox, Message};
-use super::monitor;
+use super::monitor::{self, Worker};
 use super::peer::{Call, Peer};
 use super::poller::{ACCEPT_UNTIL_EMPTY, LISTENER, Listener, Occurrence, Poller, Readiness, Socket, WAKER};
 use super::serve::{Before, Buffers, Outcome, serve};
@@ -21,7 +21,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 /// Connections that are accepted before others have their turn.
@@ -40,8 +40,8 @@ pub(super) struct Loop<H> {
     pub(super) busy: AtomicU64,
     /// What kind of request it is serving.
     pub(super) kind: AtomicU64,
-    /// The system's number of its thread.
-    pub(super) thread: AtomicU64,
+    /// Who drives it.
+    worker: Mutex<Option<Arc<Worker>>>,
     /// Connections that it has, or is going to have.
     connections: AtomicUsize,
 }
@@ -118,7 +118,7 @@ impl<H: Handler> Loop<H> {
             inbox: Inbox::new(waker),
             busy: AtomicU64::new(0),
             kind: AtomicU64::new(0),
-            thread: AtomicU64::new(0),
+            worker: Mutex::default(),
             connections: AtomicUsize::new(0),
         })
     }
@@ -133,15 +133,20 @@ impl<H: Handler> Loop<H> {
     }
 
     /// Makes the calling thread its driver, if its last one is still in the call of that number.
-    fn take_over(&self, turn: u64) -> Option<MutexGuard<'_, State<H>>> {
+    fn take_over(&self, turn: u64, worker: &Arc<Worker>) -> Option<MutexGuard<'_, State<H>>> {
         let mut state = self.try_lock()?;
         if self.busy.load(Ordering::Relaxed) != turn {
             return None;
         }
         state.driver += 1;
         self.busy.store(0, Ordering::Relaxed);
-        self.thread.store(monitor::this_thread(), Ordering::Relaxed);
+        *self.worker.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(worker));
         Some(state)
+    }
+
+    /// The thread that drives it.
+    pub(super) fn worker(&self) -> Option<Arc<Worker>> {
+        self.worker.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -150,22 +155,25 @@ pub(super) fn drive<H: Handler>(
     reactor: &Arc<Reactor<H>>,
     index: usize,
     turn: u64,
+    worker: &Arc<Worker>,
     buffers: &mut Buffers,
     config: &Config<'_>,
 ) {
     let Some(this) = reactor.loops.get(index) else { return };
-    let Some(mut state) = this.take_over(turn) else { return };
+    let Some(mut state) = this.take_over(turn, worker) else { return };
     let driver = state.driver;
     loop {
         let Some(mut task) = state.next(reactor, this, index) else { break };
         state.calls += 1;
         let call = state.calls;
+        worker.call.store(call, Ordering::Relaxed);
         this.busy.store(call, Ordering::Relaxed);
         drop(state);
 
         let desk = Desk::new(reactor, index, Some(call));
         let outcome = serve(&mut task.peer, task.call, task.before, buffers, config, &desk);
         let peer = unless_gone(reactor, task.peer, outcome);
+        worker.call.store(0, Ordering::Relaxed);
 
         state = match this.try_lock() {
             Some(state) if state.driver == driver => state,

@@ -40,7 +40,7 @@ use crate::settings::Settings;
 use event_loop::Loop;
 use httpling_core::{Config, RequestHandler};
 use kinds::Kinds;
-use monitor::Monitor;
+use monitor::{Monitor, Worker};
 use poller::Listener;
 use serve::Buffers;
 use slab::Stage;
@@ -284,11 +284,12 @@ impl<H: Handler> Reactor<H> {
     fn live(self: &Arc<Self>, seat: &Arc<Seat<H>>) {
         let mut buffers = Buffers::new(&self.settings);
         let config = self.base.config();
+        let worker = Worker::this();
         let mut next = seat.take();
         while let Some(work) = next {
             let done = match work {
                 Work::Drive { index, turn } => {
-                    event_loop::drive(self, index, turn, &mut buffers, &config);
+                    event_loop::drive(self, index, turn, &worker, &mut buffers, &config);
                     Done::Drove
                 }
                 Work::Serve(errand) => {

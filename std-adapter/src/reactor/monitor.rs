@@ -1,22 +1,63 @@
 //! Sees when a handler waits for something that is not its socket, or just takes long: then its loop goes to another thread.
 //!
 //! A thread that looks at the loops once in a tick, while any of them is awake. A call that is the same one as a tick ago is
-//! stuck. Only if its thread sleeps (and does not compute, or wait for its turn on a processor) is its kind of request noted as
-//! one that waits: more threads help those who sleep, and nobody else.
+//! stuck. If its thread sleeps, its loop is handed over and its kind of request noted as one that waits. If its thread computes,
+//! or waits for its turn on a processor, the loop is handed over a few ticks later, and its kind is noted only when the thread
+//! is found sleeping after all: more threads help those who sleep, and nobody else.
 
+use super::inbox::Message;
 use super::kinds::Kind;
 use super::spare::Work;
 use super::{Handler, Reactor};
-use super::inbox::Message;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
 
 /// How long a call may hold up a loop.
 pub(super) const TICK: Duration = Duration::from_millis(1);
+/// Ticks that a call may compute.
+const COMPUTING: u32 = 4;
+/// Ticks for which a call is watched that computed when it lost its loop.
+const WATCHED: u32 = 64;
 /// Ticks without anything to see before it sleeps.
 const QUIET: u32 = 16;
+
+/// A thread, as the monitor sees it.
+#[derive(Debug)]
+pub(super) struct Worker {
+    /// The system's number of it.
+    thread: u64,
+    /// The call in which it is; 0 outside of calls.
+    pub(super) call: AtomicU64,
+}
+
+impl Worker {
+    /// The calling thread.
+    pub(super) fn this() -> Arc<Self> {
+        Arc::new(Self { thread: this_thread(), call: AtomicU64::new(0) })
+    }
+
+    fn sleeps(&self) -> bool {
+        sleeps(self.thread)
+    }
+}
+
+/// A loop, as it was found in the last tick.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    call: u64,
+    ticks: u32,
+}
+
+/// A call that computed when it lost its loop.
+#[derive(Debug)]
+struct Watched {
+    worker: Arc<Worker>,
+    call: u64,
+    kind: Kind,
+    ticks: u32,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Monitor {
@@ -48,25 +89,30 @@ impl Monitor {
 pub(super) fn watch<H: Handler>(reactor: &Arc<Reactor<H>>) {
     let monitor = &reactor.monitor;
     _ = monitor.thread.set(std::thread::current());
-    let mut seen = vec![0; reactor.loops.len()];
+    let mut seen = vec![Seen::default(); reactor.loops.len()];
+    let mut watched: Vec<Watched> = Vec::new();
     let mut quiet = 0;
     while !monitor.ended.load(Ordering::SeqCst) {
-        for (index, (this, seen)) in reactor.loops.iter().zip(&mut seen).enumerate() {
-            let busy = this.busy.load(Ordering::Relaxed);
-            if busy != 0 && busy == *seen {
-                if sleeps(this.thread.load(Ordering::Relaxed)) {
-                    reactor.kinds.saw_wait(Kind::from_number(this.kind.load(Ordering::Relaxed)));
-                }
-                reactor.employ(Work::Drive { index, turn: busy });
-            }
-            *seen = busy;
+        for (index, seen) in seen.iter_mut().enumerate() {
+            watched.extend(look(reactor, index, seen));
         }
+        watched.retain_mut(|watched| {
+            watched.ticks += 1;
+            if watched.worker.call.load(Ordering::Relaxed) != watched.call || watched.ticks > WATCHED {
+                return false;
+            }
+            let sleeps = watched.worker.sleeps();
+            if sleeps {
+                reactor.kinds.saw_wait(watched.kind);
+            }
+            !sleeps
+        });
         for errand in reactor.spares.take_overdue(reactor.settings.queue_patience) {
             if let Some(this) = reactor.loops.get(errand.index) {
                 this.inbox.send(Message::Refuse { key: errand.key, peer: errand.peer });
             }
         }
-        quiet = if has_work(reactor) { 0 } else { quiet + 1 };
+        quiet = if has_work(reactor) || !watched.is_empty() { 0 } else { quiet + 1 };
         if quiet < QUIET {
             std::thread::sleep(TICK);
             continue;
@@ -84,12 +130,33 @@ pub(super) fn watch<H: Handler>(reactor: &Arc<Reactor<H>>) {
     }
 }
 
+/// Looks at one loop, and hands it over if it is stuck. Tells of a call that is to be watched.
+fn look<H: Handler>(reactor: &Arc<Reactor<H>>, index: usize, seen: &mut Seen) -> Option<Watched> {
+    let this = reactor.loops.get(index)?;
+    let call = this.busy.load(Ordering::Relaxed);
+    if call == 0 || call != seen.call {
+        *seen = Seen { call, ticks: 0 };
+        return None;
+    }
+    seen.ticks += 1;
+    let worker = this.worker()?;
+    let kind = Kind::from_number(this.kind.load(Ordering::Relaxed));
+    let sleeps = worker.sleeps();
+    if sleeps {
+        reactor.kinds.saw_wait(kind);
+    } else if seen.ticks < COMPUTING {
+        return None;
+    }
+    reactor.employ(Work::Drive { index, turn: call });
+    (!sleeps).then_some(Watched { worker, call, kind, ticks: 0 })
+}
+
 fn has_work<H: Handler>(reactor: &Reactor<H>) -> bool {
     reactor.loops.iter().any(|this| !this.inbox.sleeps()) || reactor.spares.has_queue()
 }
 
 /// The system's number of the calling thread.
-pub(super) fn this_thread() -> u64 {
+fn this_thread() -> u64 {
     #[cfg(target_os = "linux")]
     return u64::try_from(rustix::thread::gettid().as_raw_nonzero().get()).unwrap_or(0);
     #[cfg(not(target_os = "linux"))]
