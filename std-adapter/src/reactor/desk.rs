@@ -1,10 +1,10 @@
 //! Where a request is being served: on a loop's own thread, or beside it.
 
-use super::{Handler, Reactor};
 use super::kinds::Kind;
 use super::rates::Rates;
-use crate::clock::time_passed;
 use super::spare::Work;
+use super::{Handler, Reactor};
+use crate::clock::time_passed;
 use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;

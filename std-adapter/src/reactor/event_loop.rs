@@ -214,7 +214,11 @@ pub(super) fn serve_beside<H: Handler>(
 }
 
 /// A handler may have a `drop`, which may take its time, or panic: so it is dropped here, and the socket closed afterwards.
-fn unless_gone<H: Handler>(reactor: &Reactor<H>, peer: Box<Peer<H>>, outcome: Outcome) -> Option<Box<Peer<H>>> {
+fn unless_gone<H: Handler>(
+    reactor: &Reactor<H>,
+    peer: Box<Peer<H>>,
+    outcome: Outcome,
+) -> Option<Box<Peer<H>>> {
     if outcome != Outcome::Gone {
         return Some(peer);
     }
@@ -521,7 +525,8 @@ impl<H: Handler> State<H> {
             if self.victims.is_empty() {
                 let settings = &reactor.settings;
                 let wheel = &self.wheel;
-                let since = |key: Key, stage| wheel.deadline(key.slot).saturating_sub(settings.patience_ms(stage));
+                let since =
+                    |key: Key, stage| wheel.deadline(key.slot).saturating_sub(settings.patience_ms(stage));
                 let mut idle: Vec<(Key, u64)> = self
                     .slab
                     .iter()
@@ -551,16 +556,15 @@ impl<H: Handler> State<H> {
 
     /// The server is stopping. True when nothing is left.
     fn stop(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>) -> bool {
-        let end = match self.end {
-            Some(end) => end,
-            None => {
-                self.listen(false);
-                self.listening.listener = None;
-                self.listening.resumes = None;
-                let idle = self.slab.iter().filter(|slot| matches!(slot.stage, Stage::Idle | Stage::New));
-                self.tasks.extend(idle.map(|slot| (slot.key, Call::Close)));
-                *self.end.insert(reactor.now() + millis(reactor.settings.drain))
-            }
+        let end = if let Some(end) = self.end {
+            end
+        } else {
+            self.listen(false);
+            self.listening.listener = None;
+            self.listening.resumes = None;
+            let idle = self.slab.iter().filter(|slot| matches!(slot.stage, Stage::Idle | Stage::New));
+            self.tasks.extend(idle.map(|slot| (slot.key, Call::Close)));
+            *self.end.insert(reactor.now() + millis(reactor.settings.drain))
         };
         if self.now >= end {
             for slot in self.slab.iter() {

@@ -1,11 +1,11 @@
 //! Around a user's handler: panics are caught, waits are noted, and the log is written.
 
-use super::{Handler, Reactor};
 use super::desk::Desk;
 use super::kinds::Kind;
+use super::{Handler, Reactor};
 use httpling_core::{
-    LogEntry, Methods, ReadError, Request, RequestError, RequestHandler, RequestHead, Response, SendError, Sent,
-    status,
+    LogEntry, Methods, ReadError, Request, RequestError, RequestHandler, RequestHead, Response, SendError,
+    Sent, status,
 };
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -52,7 +52,8 @@ impl<H: Handler> RequestHandler for Guard<'_, H> {
             );
         }
         self.desk.enter(Kind::of(request.method().as_bytes(), request.path()));
-        let result = self.guard(|handler| handler.dispatch(request, response)).unwrap_or(Err(SendError::Failed));
+        let result =
+            self.guard(|handler| handler.dispatch(request, response)).unwrap_or(Err(SendError::Failed));
         self.desk.leave();
         if result.is_err() && self.desk.is_overloaded() {
             return Err(SendError::Content(ReadError::Refused(RequestError::Overloaded)));

@@ -36,7 +36,8 @@ impl Kind {
         let space = head.iter().position(|&octet| octet == b' ')?;
         let (method, target) = head.split_at_checked(space)?;
         let target = target.get(1..)?;
-        let end = target.iter().position(|&octet| matches!(octet, b' ' | b'?' | b'\r')).unwrap_or(target.len());
+        let end =
+            target.iter().position(|&octet| matches!(octet, b' ' | b'?' | b'\r')).unwrap_or(target.len());
         Some(Self::of(method, target.get(..end)?))
     }
 
@@ -118,7 +119,9 @@ mod tests {
     #[test]
     fn a_head_tells_its_kind_before_it_is_parsed() {
         let kind = Some(Kind::of(b"GET", b"/slow"));
-        for head in ["GET /slow?ms=1 HTTP/1.1\r\n", "GET /slow HTTP/1.1\r\nHost: a", "GET /slow/x", "GET /slow\r"] {
+        for head in
+            ["GET /slow?ms=1 HTTP/1.1\r\n", "GET /slow HTTP/1.1\r\nHost: a", "GET /slow/x", "GET /slow\r"]
+        {
             assert_eq!(Kind::of_head(head.as_bytes()), kind, "{head}");
         }
         let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(100));

@@ -193,9 +193,7 @@ pub(crate) fn run<H: Handler>(
     let driven: Arc<dyn Driven> = Arc::<Reactor<H>>::clone(&reactor);
     base.driven().push(Arc::clone(&driven));
     let watched = Arc::clone(&reactor);
-    std::thread::Builder::new()
-        .name("httpling-watch".to_owned())
-        .spawn(move || monitor::watch(&watched))?;
+    std::thread::Builder::new().name("httpling-watch".to_owned()).spawn(move || monitor::watch(&watched))?;
     let mut result = Ok(());
     for index in 0..extent.loops {
         if !reactor.employ(Work::Drive { index, turn: 0 }) {
@@ -270,14 +268,12 @@ impl<H: Handler> Reactor<H> {
         let (reactor, seat_too) = (Arc::clone(self), Arc::clone(&seat));
         let spawned =
             std::thread::Builder::new().name("httpling".to_owned()).spawn(move || reactor.live(&seat_too));
-        match spawned {
-            Ok(_) => None,
-            Err(_) => {
-                let work = seat.take()?;
-                self.spares.not_spawned(&work);
-                Some(work)
-            }
+        if spawned.is_ok() {
+            return None;
         }
+        let work = seat.take()?;
+        self.spares.not_spawned(&work);
+        Some(work)
     }
 
     /// A thread's life.

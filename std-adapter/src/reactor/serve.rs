@@ -6,17 +6,18 @@
 //!
 //! No lock is held here: what happens takes as long as the handler does.
 
+use super::Handler;
 use super::desk::Desk;
 use super::guard::{Guard, contained};
 use super::kinds::Kind;
 use super::peer::{Call, Peer};
-use super::poller::{Readiness, read_now};
+use super::poller::{Readiness, Socket, read_now};
 use super::slab::Stage;
 use super::stream::Stream;
-use super::Handler;
 use crate::clock::time_passed;
 use crate::settings::Settings;
-use httpling_core::{CloseReason, Config, Progress, RequestHandler as _, Session};
+use embedded_io::ErrorKind;
+use httpling_core::{CloseReason, Config, Connection, Progress, RequestHandler as _, Session};
 use socket2::SockRef;
 use std::net::Shutdown;
 use std::time::Duration;
@@ -125,29 +126,23 @@ pub(super) fn serve<H: Handler>(
             && !session.connection().is_sending()
             && session.connection().close_reason().is_none()
         {
-            let free = session.free_input();
-            let room = free.len();
-            match read_now(&peer.socket, free) {
-                Ok(Some(0)) => {
-                    peer.ended = true;
-                    peer.readiness.remove(Readiness::READ);
-                }
-                Ok(Some(count)) => {
-                    session.received(count);
-                    arrived += count;
-                    if count < room && !peer.readiness.has(Readiness::END) {
-                        peer.readiness.remove(Readiness::READ);
-                    }
-                }
-                Ok(None) => peer.readiness.remove(Readiness::READ),
-                Err(error) => break Progress::Close(CloseReason::Transport(error.kind().into())),
+            match read(&mut session, &peer.socket, &mut peer.readiness) {
+                Ok(0) => {}
+                Ok(count) => arrived += count,
+                Err(ReadEnd::Stream) => peer.ended = true,
+                Err(ReadEnd::Transport(kind)) => break Progress::Close(CloseReason::Transport(kind)),
             }
             if lent < most && session.pending().len() == lent {
                 // Its buffer grows before anybody takes it for too small.
+                peer.connection = session.connection();
                 peer.pending = keep(session.pending(), 0);
                 return Outcome::Again;
             }
-            if desk.drives() && !session.connection().is_in_head() && is_known_to_wait(session.pending(), desk) {
+            if desk.drives()
+                && !session.connection().is_in_head()
+                && is_known_to_wait(session.pending(), desk)
+            {
+                peer.connection = session.connection();
                 peer.pending = keep(session.pending(), INPUT_SLACK_BYTES);
                 return Outcome::Thread;
             }
@@ -184,21 +179,14 @@ pub(super) fn serve<H: Handler>(
     if !is_whole {
         peer.pending = keep(session.pending(), 0);
     }
-    let (sent, full, unsent) = (stream.sent, stream.full, stream.has_unsent());
+    let sending = Sending { sent: stream.sent, is_full: stream.full, is_left: stream.has_unsent() };
     if is_whole {
         // Not copied: where it began, it still is.
         pending.truncate(arrived);
         peer.pending = pending;
     }
-    if unsent || progress == Progress::NeedRoom {
-        peer.written += sent as u64;
-        if !full {
-            return Outcome::Again;
-        }
-        if peer.writing_since == 0 {
-            peer.writing_since = before.now.max(1);
-        }
-        return Outcome::Rest { stage: Stage::Writing, moved: sent > 0 || before.stage != Stage::Writing };
+    if sending.is_left || progress == Progress::NeedRoom {
+        return wait_for_room(peer, before, sending);
     }
     (peer.written, peer.writing_since) = (0, 0);
     if let Progress::Close(reason) = progress {
@@ -208,7 +196,59 @@ pub(super) fn serve<H: Handler>(
     if peer.readiness.has(Readiness::READ) {
         return Outcome::Again;
     }
-    let stage = if connection.is_in_head() {
+    let stage = stage(&connection);
+    Outcome::Rest { stage, moved: stage != before.stage || connection.requests() != requests }
+}
+
+/// What came of sending.
+#[derive(Clone, Copy, Debug)]
+struct Sending {
+    sent: usize,
+    is_full: bool,
+    is_left: bool,
+}
+
+/// Why a read brought nothing.
+enum ReadEnd {
+    Stream,
+    Transport(ErrorKind),
+}
+
+/// Reads what is there, or as much of it as there is room for.
+fn read(session: &mut Session<'_>, socket: &Socket, readiness: &mut Readiness) -> Result<usize, ReadEnd> {
+    let free = session.free_input();
+    let room = free.len();
+    let result = read_now(socket, free);
+    // A read that comes back short has taken all there was; behind it can only be the end.
+    if !matches!(result, Ok(Some(count)) if count == room || (count > 0 && readiness.has(Readiness::END))) {
+        readiness.remove(Readiness::READ);
+    }
+    match result {
+        Ok(Some(0)) => Err(ReadEnd::Stream),
+        Ok(count) => {
+            let count = count.unwrap_or(0);
+            session.received(count);
+            Ok(count)
+        }
+        Err(error) => Err(ReadEnd::Transport(error.kind().into())),
+    }
+}
+
+/// There is something to send, and no room for it, or not its turn.
+fn wait_for_room<H>(peer: &mut Peer<H>, before: Before, sending: Sending) -> Outcome {
+    peer.written += sending.sent as u64;
+    if !sending.is_full {
+        return Outcome::Again;
+    }
+    if peer.writing_since == 0 {
+        peer.writing_since = before.now.max(1);
+    }
+    Outcome::Rest { stage: Stage::Writing, moved: sending.sent > 0 || before.stage != Stage::Writing }
+}
+
+/// What a connection that has nothing to send waits for.
+fn stage(connection: &Connection) -> Stage {
+    if connection.is_in_head() {
         Stage::Head
     } else if !connection.is_idle() {
         Stage::Draining
@@ -216,8 +256,7 @@ pub(super) fn serve<H: Handler>(
         Stage::New
     } else {
         Stage::Idle
-    };
-    Outcome::Rest { stage, moved: stage != before.stage || connection.requests() != requests }
+    }
 }
 
 fn octets_into(place: &mut [u8], octets: &[u8]) {

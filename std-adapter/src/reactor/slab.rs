@@ -104,8 +104,10 @@ impl<H> Slab<H> {
 
     /// The slot of an event, unless it is about a connection that is gone.
     pub(super) fn find(&mut self, token: u64) -> Option<&mut Slot<H>> {
-        let [slot, generation] = [token as u32, (token >> 32) as u32];
-        match self.places.get_mut(slot as usize) {
+        // The lower half and the upper one.
+        let slot = usize::try_from(token & u64::from(u32::MAX)).unwrap_or(usize::MAX);
+        let generation = u32::try_from(token >> 32).unwrap_or(0);
+        match self.places.get_mut(slot) {
             // The portable poller has no room for the generation where addresses are short.
             Some(Place::Used(used))
                 if used.key.generation == generation || cfg!(not(target_pointer_width = "64")) =>

@@ -31,16 +31,7 @@ pub(super) struct Stream<'a, H> {
 
 impl<'a, H: Handler> Stream<'a, H> {
     pub(super) fn new(socket: &'a Socket, unsent: &'a mut Vec<u8>, desk: &'a Desk<'a, H>) -> Self {
-        Self {
-            socket,
-            unsent,
-            desk,
-            full: false,
-            drained: false,
-            sent: 0,
-            received: 0,
-            waiting_since: None,
-        }
+        Self { socket, unsent, desk, full: false, drained: false, sent: 0, received: 0, waiting_since: None }
     }
 
     /// Is something left that was said and not sent?
@@ -114,7 +105,8 @@ impl<H: Handler> Wire for Stream<'_, H> {
                 write_now(self.socket, bytes)
             } else {
                 // Order is kept: what was said before leaves before.
-                self.send_unsent().and_then(|sent| if sent { write_now(self.socket, bytes) } else { Ok(None) })
+                self.send_unsent()
+                    .and_then(|sent| if sent { write_now(self.socket, bytes) } else { Ok(None) })
             };
             match result {
                 Ok(Some(count)) => {

@@ -143,15 +143,18 @@ impl Wheel {
             link.next = next;
         } else if let Some(first) = self.first.get_mut(place(tick)) {
             *first = next;
-            if next == NOBODY && let Some(word) = self.occupied.get_mut(place(tick) / 64) {
+            if next == NOBODY
+                && let Some(word) = self.occupied.get_mut(place(tick) / 64)
+            {
                 *word &= !(1 << (place(tick) % 64));
             }
         }
     }
 }
 
+/// (Where addresses have 32 bits, four years pass before a tick has more.)
 fn place(tick: u64) -> usize {
-    (tick % PLACES as u64) as usize
+    usize::try_from(tick).unwrap_or(0) % PLACES
 }
 
 #[cfg(test)]

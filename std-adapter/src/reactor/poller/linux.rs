@@ -48,10 +48,8 @@ impl Poller {
     }
 
     pub(in crate::reactor) fn add(&self, socket: &mut Socket, token: u64) -> io::Result<()> {
-        let flags = epoll::EventFlags::IN
-            | epoll::EventFlags::OUT
-            | epoll::EventFlags::RDHUP
-            | epoll::EventFlags::ET;
+        let flags =
+            epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
         Ok(epoll::add(&self.epoll, &*socket, epoll::EventData::new_u64(token), flags)?)
     }
 
