@@ -20,36 +20,24 @@ use embedded_io::ErrorKind;
 #[derive(Clone, Copy, Debug)]
 pub struct Connection {
     pub(crate) phase: Phase,
-    /// Requests whose head was complete.
-    pub(crate) requests: u16,
 }
 
+/// Each phase carries `requests`, the number of heads that were complete: beside them it would not fit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Phase {
-    /// Between requests, or in the middle of a head.
-    Head(HeadReader),
+    /// Between requests, or in the middle of one that has not been handed to its handler.
+    Head { reader: HeadReader, requests: u16 },
     /// The handler left content unread. It is dropped, within a limit.
-    Draining(Content),
-    /// The handler has returned, and its content is sent as room comes.
-    Sending(Sending),
+    Draining { content: Content, requests: u16 },
+    /// The handler has returned, and its content is sent as room comes: from memory …
+    SendingStatic { rest: &'static [u8], then: After, requests: u16 },
+    /// … or from the handler, piece by piece.
+    SendingProduced { producing: Producing, then: After, requests: u16 },
     /// Nothing more is read or written.
-    Closed(CloseReason),
+    Closed { reason: CloseReason, requests: u16 },
 }
 
-/// Content that is sent without its handler.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sending {
-    pub(crate) source: Source,
-    pub(crate) then: After,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Source {
-    Static(&'static [u8]),
-    Producer(Producing),
-}
-
-/// Aligned as four octets are, so that it fits a connection's slot on a board.
+/// Content that a handler promised. Aligned as four octets are, so that it fits a connection's slot on a board.
 #[derive(Clone, Copy, Debug)]
 #[repr(Rust, packed(4))]
 pub(crate) struct Producing {
@@ -99,43 +87,55 @@ pub enum CloseReason {
 impl Connection {
     /// A new connection, before its first request.
     pub const fn new() -> Self {
-        Self { phase: Phase::Head(HeadReader::new()), requests: 0 }
+        Self { phase: Phase::Head { reader: HeadReader::new(), requests: 0 } }
     }
 
     /// Is it between two requests, with nothing of the next one there? Such a connection may be closed at any time.
     pub fn is_idle(&self) -> bool {
-        matches!(self.phase, Phase::Head(reader) if !reader.has_begun())
+        matches!(self.phase, Phase::Head { reader, .. } if !reader.has_begun())
     }
 
-    /// Has a request begun whose head is not complete? It is under the head's deadline.
+    /// Has a request begun that was not handed to its handler? Its head is not complete, or content that fits the buffer is
+    /// still to come. It is under the head's deadline.
     pub fn is_in_head(&self) -> bool {
-        matches!(self.phase, Phase::Head(reader) if reader.has_begun())
+        matches!(self.phase, Phase::Head { reader, .. } if reader.has_begun())
+    }
+
+    /// Is content being read that the handler has left? It has a deadline of its own.
+    pub fn is_draining(&self) -> bool {
+        matches!(self.phase, Phase::Draining { .. })
     }
 
     /// Is content being sent that a handler has left behind?
     pub fn is_sending(&self) -> bool {
-        matches!(self.phase, Phase::Sending(_))
+        matches!(self.phase, Phase::SendingStatic { .. } | Phase::SendingProduced { .. })
     }
 
     /// How many requests had a complete head?
     pub fn requests(&self) -> u16 {
-        self.requests
+        match self.phase {
+            Phase::Head { requests, .. }
+            | Phase::Draining { requests, .. }
+            | Phase::SendingStatic { requests, .. }
+            | Phase::SendingProduced { requests, .. }
+            | Phase::Closed { requests, .. } => requests,
+        }
     }
 
     /// Why the connection is to be closed, if it is.
     pub fn close_reason(&self) -> Option<CloseReason> {
         match self.phase {
-            Phase::Closed(reason) => Some(reason),
+            Phase::Closed { reason, .. } => Some(reason),
             _ => None,
         }
     }
 
     pub(crate) fn next_request(&mut self) {
-        self.phase = Phase::Head(HeadReader::new());
+        self.phase = Phase::Head { reader: HeadReader::new(), requests: self.requests() };
     }
 
     pub(crate) fn close(&mut self, reason: CloseReason) {
-        self.phase = Phase::Closed(reason);
+        self.phase = Phase::Closed { reason, requests: self.requests() };
     }
 }
 

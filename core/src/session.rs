@@ -7,7 +7,7 @@
 //!   [`advance`](Session::advance), which never waits for a head. Between two calls a connection may be taken apart into its
 //!   [`Connection`] and the bytes that are [`pending`](Session::pending), and its buffers lent to another one.
 
-use crate::connection::{After, CloseReason, Connection, Persistence, Phase, Producing, Sending, Source};
+use crate::connection::{After, CloseReason, Connection, Persistence, Phase, Producing};
 use crate::exchange::error_page::Message;
 use crate::exchange::handler::RequestHandler;
 use crate::exchange::log::LogEntry;
@@ -69,6 +69,15 @@ pub enum Progress {
     NeedRoom,
     /// Nothing: the connection is to be closed.
     Close(CloseReason),
+}
+
+/// Who waits for the client.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Drive {
+    /// The session itself.
+    Blocking,
+    /// Its owner: a request is handed to its handler only when nothing more can be done without.
+    Ready,
 }
 
 /// What one step did, or what it needs.
@@ -157,7 +166,7 @@ impl<'b> Session<'b> {
     ) -> Persistence {
         let mut answered = 0;
         loop {
-            match self.step(wire, handler) {
+            match self.step(Drive::Blocking, wire, handler) {
                 Step::Answered => answered += 1,
                 Step::NeedBytes => {
                     self.flush(wire);
@@ -168,9 +177,7 @@ impl<'b> Session<'b> {
                         self.read(wire, handler);
                     }
                 }
-                // A stream without room takes bytes all the same, and waits.
-                Step::NeedRoom => self.send_one_octet(wire, handler),
-                Step::Again => {}
+                Step::NeedRoom | Step::Again => {}
                 Step::Close(reason) => {
                     self.flush(wire);
                     return Persistence::Close(self.connection.close_reason().unwrap_or(reason));
@@ -200,7 +207,7 @@ impl<'b> Session<'b> {
     /// a client that does not take what the buffers do not hold.
     pub fn advance(&mut self, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) -> Progress {
         let progress = loop {
-            match self.step(wire, handler) {
+            match self.step(Drive::Ready, wire, handler) {
                 Step::Again | Step::Answered => {}
                 Step::NeedBytes => break Progress::NeedBytes,
                 Step::NeedRoom => break Progress::NeedRoom,
@@ -213,10 +220,18 @@ impl<'b> Session<'b> {
 
     /// The client will send nothing more. What it has begun is refused; [`advance`](Self::advance) then tells to close.
     pub fn end_of_stream(&mut self, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) {
-        if self.connection.is_in_head() {
-            self.refuse(RequestError::Incomplete, wire, handler);
-        } else {
-            self.connection.close(CloseReason::EndOfStream);
+        if matches!(self.connection.phase, Phase::Head { reader, .. } if reader.is_whole()) {
+            // It waited for content, and has the same answer as if it had not.
+            self.step(Drive::Blocking, wire, handler);
+        }
+        match &mut self.connection.phase {
+            Phase::Closed { .. } => {}
+            Phase::Head { reader, .. } if reader.has_begun() => {
+                self.refuse(RequestError::Incomplete, wire, handler);
+            }
+            // Its side of the stream ends; ours goes on, to the end of what it has asked for.
+            Phase::SendingStatic { then, .. } | Phase::SendingProduced { then, .. } => *then = After::Close,
+            _ => self.connection.close(CloseReason::EndOfStream),
         }
     }
 
@@ -239,11 +254,14 @@ impl<'b> Session<'b> {
 
     // ---- the steps ----
 
-    fn step(&mut self, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) -> Step {
+    fn step(&mut self, drive: Drive, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) -> Step {
         match self.connection.phase {
-            Phase::Closed(reason) => Step::Close(reason),
-            Phase::Sending(sending) => self.send(sending, wire, handler),
-            Phase::Draining(mut content) => {
+            Phase::Closed { reason, .. } => Step::Close(reason),
+            Phase::SendingStatic { rest, then, .. } => self.send_static(rest, then, drive, wire),
+            Phase::SendingProduced { producing, then, .. } => {
+                self.send_produced(producing, then, drive, wire, handler)
+            }
+            Phase::Draining { mut content, requests } => {
                 let arrived = self.input.get(self.start..self.filled).unwrap_or_default();
                 let Ok(taken) = content.discard(arrived, &self.config.limits) else {
                     // Its response has been sent. All that is left to say is the end.
@@ -255,14 +273,14 @@ impl<'b> Session<'b> {
                     self.connection.next_request();
                     return Step::Again;
                 }
-                self.connection.phase = Phase::Draining(content);
+                self.connection.phase = Phase::Draining { content, requests };
                 self.make_room();
                 Step::NeedBytes
             }
-            Phase::Head(mut reader) => {
+            Phase::Head { mut reader, requests } => {
                 let arrived = self.input.get(self.start..self.filled).unwrap_or_default();
                 let reading = reader.read(arrived, self.config);
-                self.connection.phase = Phase::Head(reader);
+                self.connection.phase = Phase::Head { reader, requests };
                 match reading {
                     Ok(Reading::NeedMore) => {
                         self.make_room();
@@ -277,6 +295,9 @@ impl<'b> Session<'b> {
                         self.start += length;
                         Step::Again
                     }
+                    Ok(Reading::Whole(end)) if drive == Drive::Ready && self.awaits_content(&end) => {
+                        Step::NeedBytes
+                    }
                     Ok(Reading::Whole(end)) => {
                         self.exchange(end, wire, handler);
                         Step::Answered
@@ -288,6 +309,19 @@ impl<'b> Session<'b> {
                 }
             }
         }
+    }
+
+    /// Is content still to come that the buffer will hold? Until it is there, its handler could only wait.
+    fn awaits_content(&mut self, end: &HeadEnd) -> bool {
+        let Framing::Length(length) = end.framing else { return false };
+        // A client that waits for `100 Continue` waits for the handler's first read.
+        if length > self.config.limits.content_bytes_max || end.expects_continue() {
+            return false;
+        }
+        let whole = usize::try_from(length).ok().and_then(|length| length.checked_add(end.length));
+        self.make_room();
+        whole.is_some_and(|whole| whole <= self.input.len() && self.filled - self.start < whole)
+            && self.filled < self.input.len()
     }
 
     /// Makes room behind what is pending.
@@ -304,10 +338,10 @@ impl<'b> Session<'b> {
     fn exchange(&mut self, end: HeadEnd, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) {
         let limits = &self.config.limits;
         let began = microseconds(self.config);
-        self.connection.requests = self.connection.requests.saturating_add(1);
+        let requests = self.connection.requests().saturating_add(1);
         // Whatever happens to the handler, its request is not read again.
-        self.connection.close(CloseReason::Broken(SendError::Failed));
-        let last = self.connection.requests >= limits.requests_max;
+        self.connection.phase = Phase::Closed { reason: CloseReason::Broken(SendError::Failed), requests };
+        let last = requests >= limits.requests_max;
 
         let arrived = self.filled.saturating_sub(self.start + end.length);
         let from_head = self.input.get_mut(self.start..).unwrap_or_default();
@@ -357,22 +391,21 @@ impl<'b> Session<'b> {
 
         let rest_at = self.start + end.length;
         (self.start, self.filled) = (rest_at + taken, rest_at + arrived);
+        let then = if ends { After::Close } else { After::NextRequest };
         self.connection.phase = match (reason, deferred) {
-            (Some(reason), _) => Phase::Closed(reason),
-            (None, Deferred::Static(rest)) => {
-                Phase::Sending(Sending { source: Source::Static(rest), then: After::new(ends) })
-            }
+            (Some(reason), _) => Phase::Closed { reason, requests },
+            (None, Deferred::Static(rest)) => Phase::SendingStatic { rest, then, requests },
             (None, Deferred::Producer { key, length }) => {
-                let source = Source::Producer(Producing { position: 0, left: length, key });
-                Phase::Sending(Sending { source, then: After::new(ends) })
+                let producing = Producing { position: 0, left: length, key };
+                Phase::SendingProduced { producing, then, requests }
             }
             (None, Deferred::Nothing) if ends || !content.is_at_most(limits.drain_bytes_max) => {
-                Phase::Closed(CloseReason::Finished)
+                Phase::Closed { reason: CloseReason::Finished, requests }
             }
             (None, Deferred::Nothing) => {
                 let mut content = content;
                 content.allow_at_most(u64::from(limits.drain_bytes_max));
-                Phase::Draining(content)
+                Phase::Draining { content, requests }
             }
         };
     }
@@ -400,74 +433,77 @@ impl<'b> Session<'b> {
         self.connection.close(reason);
     }
 
-    /// Sends as much of a handler's content as there is room for.
-    fn send(&mut self, sending: Sending, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) -> Step {
-        let mut source = sending.source;
-        // The head, or what is before it, leaves together with the first octets of the content.
-        let mut room = if self.output.filled() > 0 { self.output.room() } else { wire.room() };
-        while !source.is_empty() {
-            if room == 0 && self.output.filled() == 0 {
-                self.connection.phase = Phase::Sending(Sending { source, ..sending });
+    /// Sends as much of a handler's content as there is room for. The head, or what is before it, leaves together with
+    /// the first octets.
+    fn send_static(
+        &mut self,
+        mut rest: &'static [u8],
+        then: After,
+        drive: Drive,
+        wire: &mut dyn Wire,
+    ) -> Step {
+        let put = self.output.push_some(if self.output.filled() > 0 { rest } else { b"" });
+        rest = rest.get(put..).unwrap_or_default();
+        self.flush(wire);
+        while !rest.is_empty() && self.connection.close_reason().is_none() {
+            let room = room(drive, wire);
+            if room == 0 {
+                let requests = self.connection.requests();
+                self.connection.phase = Phase::SendingStatic { rest, then, requests };
                 return Step::NeedRoom;
             }
-            if let Err(error) = self.put_from(&mut source, room, wire, handler) {
+            // One piece of it: how much room is left then, the stream knows.
+            match wire::write(wire, rest.get(..room).unwrap_or(rest)) {
+                Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+                Err(kind) => self.connection.close(CloseReason::Broken(SendError::Transport(kind))),
+            }
+        }
+        self.after_sending(then)
+    }
+
+    /// As [`send_static`](Self::send_static), of content that the handler makes.
+    fn send_produced(
+        &mut self,
+        mut producing: Producing,
+        then: After,
+        drive: Drive,
+        wire: &mut dyn Wire,
+        handler: &mut dyn RequestHandler,
+    ) -> Step {
+        while producing.left > 0 && self.connection.close_reason().is_none() {
+            let beside_head = self.output.filled() > 0;
+            let room = if beside_head { usize::MAX } else { room(drive, wire) };
+            if room == 0 {
+                let requests = self.connection.requests();
+                self.connection.phase = Phase::SendingProduced { producing, then, requests };
+                return Step::NeedRoom;
+            }
+            let left = producing.left;
+            let free = self.output.free();
+            let count = free.len().min(room).min(usize::try_from(left).unwrap_or(usize::MAX));
+            let out = free.get_mut(..count).unwrap_or_default();
+            if count > 0
+                && let Err(error) = handler.produce(producing.key, producing.position, out)
+            {
+                self.output.truncate(0);
                 self.connection.close(CloseReason::Broken(error));
                 return Step::Again;
             }
-            room = wire.room();
+            self.output.fill(count);
+            producing.left = left - count as u64;
+            producing.position += count as u64;
+            self.flush(wire);
         }
-        match sending.then {
+        self.after_sending(then)
+    }
+
+    fn after_sending(&mut self, then: After) -> Step {
+        match then {
+            _ if self.connection.close_reason().is_some() => {}
             After::NextRequest => self.connection.next_request(),
             After::Close => self.connection.close(CloseReason::Finished),
         }
         Step::Again
-    }
-
-    /// Sends at most `room` octets of `source`, behind what is in the buffer.
-    fn put_from(
-        &mut self,
-        source: &mut Source,
-        room: usize,
-        wire: &mut dyn Wire,
-        handler: &mut dyn RequestHandler,
-    ) -> Result<(), SendError> {
-        match source {
-            Source::Static(rest) if self.output.filled() == 0 => {
-                // One piece of it: how much room is left then, the stream knows.
-                let now = rest.get(..room).unwrap_or(*rest);
-                let count = wire::write(wire, now).map_err(SendError::Transport)?;
-                *rest = rest.get(count..).unwrap_or_default();
-                return Ok(());
-            }
-            Source::Static(rest) => {
-                let put = self.output.push_some(rest);
-                *rest = rest.get(put..).unwrap_or_default();
-            }
-            Source::Producer(producing) => {
-                let left = producing.left;
-                let free = self.output.free();
-                let count = free.len().min(room).min(usize::try_from(left).unwrap_or(usize::MAX));
-                let out = free.get_mut(..count).unwrap_or_default();
-                if count > 0 {
-                    handler.produce(producing.key, producing.position, out)?;
-                }
-                self.output.fill(count);
-                producing.left = left - count as u64;
-                producing.position += count as u64;
-            }
-        }
-        let result = wire::write_all(wire, self.output.as_bytes());
-        self.output.truncate(0);
-        result.map_err(SendError::Transport)
-    }
-
-    /// For a stream that says it has no room although its owner waits: offers it the smallest piece.
-    fn send_one_octet(&mut self, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) {
-        let Phase::Sending(mut sending) = self.connection.phase else { return };
-        match self.put_from(&mut sending.source, 1, wire, handler) {
-            Ok(()) => self.connection.phase = Phase::Sending(sending),
-            Err(error) => self.connection.close(CloseReason::Broken(error)),
-        }
     }
 
     /// Writes what has collected.
@@ -483,19 +519,9 @@ impl<'b> Session<'b> {
     }
 }
 
-impl Source {
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::Static(rest) => rest.is_empty(),
-            Self::Producer(producing) => producing.left == 0,
-        }
-    }
-}
-
-impl After {
-    fn new(ends: bool) -> Self {
-        if ends { Self::Close } else { Self::NextRequest }
-    }
+/// How much may be written now. A session that waits for its client finds room for one octet by waiting.
+fn room(drive: Drive, wire: &mut dyn Wire) -> usize {
+    wire.room().max(usize::from(drive == Drive::Blocking))
 }
 
 fn microseconds(config: &Config<'_>) -> Option<u64> {

@@ -842,6 +842,27 @@ fn idle_connections_lock_nobody_out() {
     }
 }
 
+/// Its request is on its way, and it is not idle because another one comes.
+#[test]
+fn a_new_connection_has_time_for_its_request() {
+    let (server, _) = Running::demo(quiet().threads(1));
+    one_of_three(|| {
+        let a_moment = Duration::from_millis(20);
+        let mut first = server.client();
+        assert!(!first.has_something_within(a_moment));
+        let mut second = server.client();
+        second.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        // It may be answered at once, or in its turn.
+        second.has_something_within(a_moment);
+        first.try_send(GET).map_err(|error| error.to_string())?;
+        first.end_sending();
+        let reply = first.try_reply().map_err(|error| error.to_string())?;
+        assert_eq!(reply.text(), "Hello there");
+        assert_eq!(second.last_reply().text(), "Hello there");
+        Ok(())
+    });
+}
+
 /// They wait for their turn; none of them is taken for an idle one.
 #[test]
 fn more_clients_than_threads_are_all_answered() {
@@ -1103,10 +1124,16 @@ fn a_log_that_nobody_reads_stops_nobody() {
 fn a_log_that_is_full_stops_nobody() {
     let (reader, writer) = io::pipe().unwrap();
     let mut server = Process::start_with_stderr(&mut command(""), writer.into());
-    let target = "x".repeat(1000);
-    let mut client = server.client();
-    for _ in 0..500 {
-        assert_eq!(client.get(&format!("/{target}")).text(), "Hello there");
+    // More lines than the pipe and the log's own queue hold.
+    let request = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(1000));
+    for _ in 0..6 {
+        let mut client = server.client();
+        for _ in 0..9 {
+            client.send(request.repeat(100));
+            for _ in 0..100 {
+                assert_eq!(client.reply().text(), "Hello there");
+            }
+        }
     }
     server.close_stdin();
     assert!(server.end().0.success());

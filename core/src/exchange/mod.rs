@@ -1,9 +1,9 @@
 //! What a handler sees: a request, a response, and the hooks of its trait.
 
+pub(crate) mod wire;
 pub(crate) mod error_page;
-pub(crate) mod handler;
 pub(crate) mod log;
+pub(crate) mod shared;
 pub(crate) mod request;
 pub mod response;
-pub(crate) mod shared;
-pub(crate) mod wire;
+pub(crate) mod handler;

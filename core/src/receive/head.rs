@@ -79,7 +79,7 @@ pub(crate) enum Reading {
     NeedMore,
     /// So many bytes before the request are an empty line. Drop them and call again.
     EmptyLine(usize),
-    /// The head is complete.
+    /// The head is complete. A further call says so again.
     Whole(HeadEnd),
 }
 
@@ -93,6 +93,13 @@ pub(crate) struct HeadEnd {
     pub(crate) notes: Notes,
 }
 
+impl HeadEnd {
+    /// Does the client wait for `100 Continue` before it sends content (RFC 9110 §10.1.1)?
+    pub(crate) fn expects_continue(&self) -> bool {
+        self.version >= Version::Http11 && self.notes.has(Notes::EXPECT_CONTINUE)
+    }
+}
+
 impl HeadReader {
     pub(crate) const fn new() -> Self {
         Self { scan: Scan::new(), length_at: 0 }
@@ -101,6 +108,11 @@ impl HeadReader {
     /// Has anything of a request arrived?
     pub(crate) fn has_begun(&self) -> bool {
         self.scan.has_begun()
+    }
+
+    /// Is the head complete? Then only content is awaited.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.scan.is_done()
     }
 
     /// What is too long, when no byte more can be taken.
@@ -154,7 +166,7 @@ impl HeadReader {
         let value = || octets::trim(arrived.get(colon + 1..end).unwrap_or_default());
         let mut notes = Notes(self.scan.notes);
         match length {
-            4 if octets::is_name(name, b"host") => {
+            4 if octets::is_word(name, b"host") => {
                 if notes.has(Notes::HOST) {
                     return Err(RequestError::HostRepeated);
                 }
@@ -164,24 +176,24 @@ impl HeadReader {
                 notes.set(Notes::HOST);
             }
             // Other expectations "MAY" be refused (RFC 9110 §10.1.1). Like Python, we do not (spec 71).
-            6 if octets::is_name(name, b"expect") => {
-                if value().eq_ignore_ascii_case(b"100-continue") {
+            6 if octets::is_word(name, b"expect") => {
+                if octets::is_word(value(), b"100-continue") {
                     notes.set(Notes::EXPECT_CONTINUE);
                 }
             }
-            7 if octets::is_name(name, b"upgrade") => notes.set(Notes::UPGRADE),
-            10 if octets::is_name(name, b"connection") => {
-                for option in octets::list(value()) {
-                    if option.eq_ignore_ascii_case(b"close") {
+            7 if octets::is_word(name, b"upgrade") => notes.set(Notes::UPGRADE),
+            10 if octets::is_word(name, b"connection") => {
+                for option in octets::list(arrived.get(colon + 1..end).unwrap_or_default()) {
+                    if octets::is_word(option, b"close") {
                         notes.set(Notes::CLOSE);
-                    } else if option.eq_ignore_ascii_case(b"keep-alive") {
+                    } else if octets::is_word(option, b"keep-alive") {
                         notes.set(Notes::KEEP_ALIVE);
-                    } else if option.eq_ignore_ascii_case(b"upgrade") {
+                    } else if octets::is_word(option, b"upgrade") {
                         notes.set(Notes::CONNECTION_UPGRADE);
                     }
                 }
             }
-            14 if octets::is_name(name, b"content-length") => {
+            14 if octets::is_word(name, b"content-length") => {
                 if notes.has(Notes::LENGTH) {
                     return Err(RequestError::ContentLengthRepeated);
                 }
@@ -192,7 +204,7 @@ impl HeadReader {
                 // The scanner's positions fit 32 bits.
                 self.length_at = u32::try_from(colon + 1).unwrap_or_default();
             }
-            17 if octets::is_name(name, b"transfer-encoding") => {
+            17 if octets::is_word(name, b"transfer-encoding") => {
                 notes.set_coding(notes.coding().and(value()));
             }
             _ => return Ok(()),

@@ -40,6 +40,8 @@ enum State {
     Value,
     FieldLineFeed,
     EndLineFeed,
+    /// Behind the head. It may be asked for again.
+    Done,
 }
 
 /// What the scanner found.
@@ -96,6 +98,11 @@ impl Scan {
     /// Has anything of a request arrived? (Empty lines are nothing.)
     pub(crate) fn has_begun(&self) -> bool {
         self.at > 0
+    }
+
+    /// Has the head ended?
+    pub(crate) fn is_done(&self) -> bool {
+        self.state == State::Done
     }
 
     /// The first octet after the part that was looked at: after [`Step::End`], the head's length.
@@ -242,8 +249,10 @@ impl Scan {
     pub(crate) fn field_line(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Step, RequestError> {
         let state = self.state;
         let mut at = self.position();
-        if state == State::EndLineFeed {
-            return self.end_line_feed(arrived, at);
+        match state {
+            State::EndLineFeed => return self.end_line_feed(arrived, at),
+            State::Done => return Ok(Step::End),
+            _ => {}
         }
         let within = self.within_limit(arrived);
         if matches!(state, State::FieldStart | State::Name) {
@@ -367,6 +376,7 @@ impl Scan {
 
     fn end(&mut self, at: usize) -> Step {
         self.at = at as u32 + 1;
+        self.state = State::Done;
         Step::End
     }
 }

@@ -4,9 +4,8 @@
 //! control octets. What breaks that is refused, not repaired.
 
 use crate::send::output::{Full, Output};
-use crate::syntax::decimal::Digits;
 use crate::syntax::error::SendError;
-use crate::syntax::octets::{self, VALUE};
+use crate::syntax::octets;
 use crate::syntax::status::Status;
 use crate::syntax::version::Version;
 
@@ -23,20 +22,19 @@ pub(crate) fn put_status_line(
     status: Status,
     reason: &str,
 ) -> Result<(), SendError> {
-    if !octets::are(reason.as_bytes(), VALUE) {
+    if !octets::is_value(reason.as_bytes()) {
         return Err(SendError::InvalidField);
     }
     out.push(version.as_str().as_bytes())?;
-    out.push(b" ")?;
-    out.push(Digits::decimal(u64::from(status.code())).as_bytes())?;
-    out.push(b" ")?;
+    let [hundreds, tens, ones] = status.digits();
+    out.push(&[b' ', hundreds, tens, ones, b' '])?;
     out.push(reason.as_bytes())?;
     Ok(out.push(b"\r\n")?)
 }
 
 /// Puts `name: value` and the line end.
 pub(crate) fn put_field(out: &mut Output<'_>, name: &[u8], value: &[u8]) -> Result<(), SendError> {
-    if !octets::is_token(name) || !octets::are(value, VALUE) {
+    if !octets::is_token(name) || !octets::is_value(value) {
         return Err(SendError::InvalidField);
     }
     out.push(name)?;
@@ -48,6 +46,7 @@ pub(crate) fn put_field(out: &mut Output<'_>, name: &[u8], value: &[u8]) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::syntax::octets::VALUE;
     use crate::syntax::status;
 
     #[test]

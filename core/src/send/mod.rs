@@ -1,6 +1,6 @@
 //! Bytes out: mirrors `receive/`. Nothing here reads.
 
-pub(crate) mod content;
+pub(crate) mod output;
 pub(crate) mod framing;
 pub(crate) mod head;
-pub(crate) mod output;
+pub(crate) mod content;

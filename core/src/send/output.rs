@@ -57,11 +57,13 @@ impl<'b> Output<'b> {
     }
 
     /// Puts all of `octets`, or nothing.
+    #[inline]
     pub(crate) fn push(&mut self, octets: &[u8]) -> Result<(), Full> {
-        if octets.len() > self.room() {
-            return Err(Full);
-        }
-        self.push_some(octets);
+        // The place is as long as what goes there, so that short texts are moved without a call.
+        let end = self.filled + octets.len();
+        let place = self.buffer.get_mut(self.filled..end).ok_or(Full)?;
+        octets::copy(octets, place);
+        self.filled = end;
         Ok(())
     }
 

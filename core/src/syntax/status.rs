@@ -28,6 +28,12 @@ impl Status {
         self.0
     }
 
+    /// The code as it stands in the status line.
+    pub(crate) fn digits(self) -> [u8; 3] {
+        let digit = |number: u16| b'0' + (number % 10) as u8;
+        [digit(self.0 / 100), digit(self.0 / 10), digit(self.0)]
+    }
+
     /// The registered reason phrase; empty where there is none, as in Python's `send_response`.
     #[doc(alias = "responses")]
     pub const fn reason(self) -> &'static str {

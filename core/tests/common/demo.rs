@@ -37,7 +37,8 @@ fn describe(target: Target<'_>) -> String {
 }
 
 impl Demo {
-    #[allow(clippy::too_many_lines)] // One arm for each resource.
+    // One arm for each resource; and a handler has a self.
+    #[allow(clippy::too_many_lines, clippy::unused_self)]
     fn serve(&mut self, mut request: Request<'_>, response: Response<'_>) -> Result<Sent, SendError> {
         let n = number(&request);
         match request.path() {
@@ -48,7 +49,7 @@ impl Demo {
             b"/target" => response.send_response(status::OK).end_with(describe(request.target()).as_bytes()),
             b"/field" => {
                 let values: Vec<_> = request.headers().values("X-Field").map(<[u8]>::escape_ascii).collect();
-                let text = values.iter().map(|value| format!("[{value}]")).collect::<String>();
+                let text = values.iter().fold(String::new(), |text, value| text + &format!("[{value}]"));
                 response.send_response(status::OK).end_with(text.as_bytes())
             }
             b"/fields" => {
@@ -89,13 +90,11 @@ impl Demo {
                 let mut body = response.send_response(status::OK).streamed().end_headers()?;
                 let mut buffer = [0; 1];
                 loop {
-                    match request.read(&mut buffer)? {
-                        0 => return body.finish(),
-                        _ => {
-                            body.write_all(&buffer)?;
-                            body.flush()?;
-                        }
+                    if request.read(&mut buffer)? == 0 {
+                        return body.finish();
                     }
+                    body.write_all(&buffer)?;
+                    body.flush()?;
                 }
             }
             b"/ignore" => response.send_response(status::OK).end_with(b"ignored"),
@@ -152,6 +151,15 @@ impl Demo {
                 let mut body = response.send_response(status::OK).content_length(n as u64).end_headers()?;
                 for at in 0..n {
                     body.write_all(&[produced(at as u64)])?;
+                }
+                body.finish()
+            }
+            // Does not hear what goes wrong.
+            b"/deaf" => {
+                let mut body = response.send_response(status::OK).streamed().end_headers()?;
+                for _ in 0..n {
+                    let _ = body.write_all(b"Do you hear me?\n");
+                    let _ = body.flush();
                 }
                 body.finish()
             }

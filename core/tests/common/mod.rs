@@ -3,6 +3,7 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod catalogue;
 pub mod demo;
 pub mod judge;
 pub mod laws;

@@ -2,8 +2,8 @@
 //!
 //! All of it is behind one lock, which the thread that drives the loop holds while it waits and while it keeps its books, and
 //! gives back while it serves a connection. So a spare thread that finds the lock free, and the call still the one that it was
-//! sent for, has the loop; and the thread that comes out of a long handler and does not get the lock, or finds another driver's
-//! number, has lost it. Nobody ever waits for that lock.
+//! sent for, has the loop and a driver's number of its own; and the thread that comes out of a long handler and finds another
+//! number than its own has lost it. Nobody ever waits for that lock.
 
 use super::desk::Desk;
 use super::guard::contained;
@@ -40,7 +40,9 @@ pub(super) struct Loop<H> {
     pub(super) busy: AtomicU64,
     /// What kind of request it is serving.
     pub(super) kind: AtomicU64,
-    /// Who drives it.
+    /// How many threads have driven it: the number of the one that does. Changed under the lock, and read without it.
+    driver: AtomicU64,
+    /// Who that is.
     worker: Mutex<Option<Arc<Worker>>>,
     /// Connections that it has, or is going to have.
     connections: AtomicUsize,
@@ -49,8 +51,6 @@ pub(super) struct Loop<H> {
 /// What belongs to the thread that drives the loop.
 #[derive(Debug)]
 struct State<H> {
-    /// How many threads have driven it.
-    driver: u64,
     /// How many calls there were.
     calls: u64,
     poller: Poller,
@@ -99,7 +99,6 @@ impl<H: Handler> Loop<H> {
         let listening =
             Listening { listener: Some(listener), is_on: true, guess: 1, resumes: None, pause: PAUSE };
         let state = State {
-            driver: 0,
             calls: 0,
             poller,
             listening,
@@ -118,6 +117,7 @@ impl<H: Handler> Loop<H> {
             inbox: Inbox::new(waker),
             busy: AtomicU64::new(0),
             kind: AtomicU64::new(0),
+            driver: AtomicU64::new(0),
             worker: Mutex::default(),
             connections: AtomicUsize::new(0),
         })
@@ -134,14 +134,27 @@ impl<H: Handler> Loop<H> {
 
     /// Makes the calling thread its driver, if its last one is still in the call of that number.
     fn take_over(&self, turn: u64, worker: &Arc<Worker>) -> Option<MutexGuard<'_, State<H>>> {
-        let mut state = self.try_lock()?;
+        let state = self.try_lock()?;
         if self.busy.load(Ordering::Relaxed) != turn {
             return None;
         }
-        state.driver += 1;
+        self.driver.fetch_add(1, Ordering::Release);
         self.busy.store(0, Ordering::Relaxed);
         *self.worker.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(worker));
         Some(state)
+    }
+
+    /// Gives the loop back to the thread that was its driver of that number, if it still is.
+    fn go_on(&self, driver: u64) -> Option<MutexGuard<'_, State<H>>> {
+        while self.driver.load(Ordering::Acquire) == driver {
+            match self.try_lock() {
+                Some(state) if self.driver.load(Ordering::Acquire) == driver => return Some(state),
+                Some(_) => return None,
+                // Somebody takes it over, or has come too late for that and is about to go: that is a few instructions.
+                None => std::hint::spin_loop(),
+            }
+        }
+        None
     }
 
     /// The thread that drives it.
@@ -161,7 +174,7 @@ pub(super) fn drive<H: Handler>(
 ) {
     let Some(this) = reactor.loops.get(index) else { return };
     let Some(mut state) = this.take_over(turn, worker) else { return };
-    let driver = state.driver;
+    let driver = this.driver.load(Ordering::Relaxed);
     loop {
         let Some(mut task) = state.next(reactor, this, index) else { break };
         state.calls += 1;
@@ -175,13 +188,11 @@ pub(super) fn drive<H: Handler>(
         let peer = unless_gone(reactor, task.peer, outcome);
         worker.call.store(0, Ordering::Relaxed);
 
-        state = match this.try_lock() {
-            Some(state) if state.driver == driver => state,
-            _ => {
-                this.inbox.send(Message::Back { key: task.key, peer, outcome });
-                return;
-            }
+        let Some(again) = this.go_on(driver) else {
+            this.inbox.send(Message::Back { key: task.key, peer, outcome });
+            return;
         };
+        state = again;
         this.busy.store(0, Ordering::Relaxed);
         state.settle(reactor, this, index, task.key, peer, outcome);
     }

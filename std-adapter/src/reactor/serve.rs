@@ -95,6 +95,18 @@ pub(super) fn serve<H: Handler>(
         let make = || (desk.reactor.factory)(peer.address);
         peer.handler = contained(desk.reactor, peer.address, make).flatten();
     }
+    exchange(peer, call, before, buffers, config, desk)
+}
+
+/// Reads, and answers what has arrived whole.
+fn exchange<H: Handler>(
+    peer: &mut Peer<H>,
+    call: Call,
+    before: Before,
+    buffers: &mut Buffers,
+    config: &Config<'_>,
+    desk: &Desk<'_, H>,
+) -> Outcome {
     let Some(handler) = &mut peer.handler else { return Outcome::Gone };
     let requests = peer.connection.requests();
     let mut pending = std::mem::take(&mut peer.pending);
@@ -175,15 +187,13 @@ pub(super) fn serve<H: Handler>(
     let connection = session.connection();
     peer.connection = connection;
 
-    let is_whole = is_lent && session.pending().len() == arrived;
-    if !is_whole {
-        peer.pending = keep(session.pending(), 0);
-    }
     let sending = Sending { sent: stream.sent, is_full: stream.full, is_left: stream.has_unsent() };
-    if is_whole {
+    if is_lent && session.pending().len() == arrived {
         // Not copied: where it began, it still is.
         pending.truncate(arrived);
         peer.pending = pending;
+    } else {
+        peer.pending = keep(session.pending(), 0);
     }
     if sending.is_left || progress == Progress::NeedRoom {
         return wait_for_room(peer, before, sending);

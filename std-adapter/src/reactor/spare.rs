@@ -94,19 +94,24 @@ impl<H> Spares<H> {
     /// Finds a thread for a request, or a place in the queue. Threads enough for all loops are left free.
     pub(super) fn serve(&self, errand: Errand<H>) -> Given<H> {
         let mut state = self.lock();
+        let mut work = Work::Serve(errand);
         if state.serving < self.serving_max() {
-            state.serving += 1;
-            let given = self.give_locked(&mut state, Work::Serve(errand));
-            if let Given::Refused(_) = given {
-                state.serving -= 1;
+            match self.give_locked(&mut state, work) {
+                // All threads have something to do, if only to notice that they have nothing. The next one takes it from the queue.
+                Given::Refused(refused) => work = refused,
+                given => {
+                    state.serving += 1;
+                    return given;
+                }
             }
-            return given;
         }
-        if state.queue.len() >= self.bounds.queue {
-            return Given::Refused(Work::Serve(errand));
+        match work {
+            Work::Serve(errand) if state.queue.len() < self.bounds.queue => {
+                state.queue.push_back(errand);
+                Given::Taken
+            }
+            work => Given::Refused(work),
         }
-        state.queue.push_back(errand);
-        Given::Taken
     }
 
     fn serving_max(&self) -> usize {

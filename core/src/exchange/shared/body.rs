@@ -136,6 +136,10 @@ impl Shared<'_> {
 
     /// Through the buffer, so that small pieces leave together; past it, when there is more than it holds.
     fn write_plain(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        if bytes.len() > self.output.room() {
+            // What can be taken back when the handler fails must not depend on what is before it in the buffer.
+            self.flush_earlier().map_err(SendError::Transport)?;
+        }
         if self.output.filled() == 0 && bytes.len() >= self.output.capacity() {
             return self.write_out(bytes);
         }

@@ -12,9 +12,9 @@
 //!                               └─HEAD, 204, 304─► Bodiless ───────────────► Done
 //! ```
 
-mod body;
-mod head;
 mod reading;
+mod head;
+mod body;
 mod refusal;
 
 use crate::exchange::wire::{self, Wire};
@@ -59,7 +59,7 @@ impl Asked {
             version,
             is_head: method == Method::Head,
             is_connect: method == Method::Connect,
-            expects_continue: http_11 && notes.has(Notes::EXPECT_CONTINUE),
+            expects_continue: http_11 && end.expects_continue(),
             upgrade: http_11 && notes.has(Notes::UPGRADE) && notes.has(Notes::CONNECTION_UPGRADE),
             persistent,
         }
