@@ -21,6 +21,7 @@ pub(super) struct Desk<'a, H> {
     in_handler: Cell<bool>,
     overloaded: Cell<bool>,
     kind: Cell<Option<Kind>>,
+    waited_for_client: Cell<bool>,
 }
 
 impl<H> fmt::Debug for Desk<'_, H> {
@@ -40,6 +41,7 @@ impl<'a, H> Desk<'a, H> {
             in_handler: Cell::new(false),
             overloaded: Cell::new(false),
             kind: Cell::new(None),
+            waited_for_client: Cell::new(false),
         }
     }
 
@@ -61,20 +63,32 @@ impl<'a, H> Desk<'a, H> {
         self.overloaded.get()
     }
 
-    /// The kind of the last request that was served here.
-    pub(super) fn kind(&self) -> Option<Kind> {
-        self.kind.get()
+    /// The kind of the last request that was served here, unless its time says nothing about it: it was its client's.
+    pub(super) fn timed_kind(&self) -> Option<Kind> {
+        self.kind.get().filter(|_| !self.waited_for_client.get())
     }
 }
 
 impl<H: Handler> Desk<'_, H> {
-    /// Gives the loop away, if it is here. False when that cannot be: whoever waits then holds up all others.
+    /// A handler is about to wait for its client: gives the loop away, if it is here. False when that cannot be: whoever waits
+    /// then holds up all others.
     pub(super) fn may_wait(&self) -> bool {
-        let Some(turn) = self.turn.filter(|_| !self.given.get()) else { return true };
-        let given = self.reactor.employ(Work::Drive { index: self.index, turn });
-        self.given.set(given);
-        self.overloaded.set(!given);
-        given
+        self.waited_for_client.set(true);
+        if self.drives() {
+            if let Some(this) = self.reactor.loops.get(self.index) {
+                // This wait says nothing about others of its kind.
+                this.kind.store(0, Ordering::Relaxed);
+            }
+            self.give_away();
+            self.overloaded.set(self.drives());
+        }
+        !self.drives()
+    }
+
+    fn give_away(&self) {
+        if let Some(turn) = self.turn {
+            self.given.set(self.reactor.employ(Work::Drive { index: self.index, turn }));
+        }
     }
 
     /// A handler begins.
@@ -88,7 +102,7 @@ impl<H: Handler> Desk<'_, H> {
         } else if self.drives() {
             this.kind.store(kind.number(), Ordering::Relaxed);
             if !self.reactor.kinds.is_empty() && self.reactor.kinds.waits(kind) {
-                self.may_wait();
+                self.give_away();
             }
         }
     }

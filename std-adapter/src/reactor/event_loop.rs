@@ -38,7 +38,7 @@ pub(super) struct Loop<H> {
     pub(super) inbox: Inbox<H>,
     /// The number of the call in which its thread is; 0 outside of calls.
     pub(super) busy: AtomicU64,
-    /// What kind of request it is serving.
+    /// What kind of request it is serving; 0 when that is of no interest.
     pub(super) kind: AtomicU64,
     /// How many threads have driven it: the number of the one that does. Changed under the lock, and read without it.
     driver: AtomicU64,
@@ -213,7 +213,7 @@ pub(super) fn serve_beside<H: Handler>(
     let began = Instant::now();
     let before = Before { stage: Stage::Idle, now: reactor.now() };
     let outcome = serve(&mut peer, Call::Ready, before, buffers, config, &desk);
-    if let Some(kind) = desk.kind() {
+    if let Some(kind) = desk.timed_kind() {
         if began.elapsed() < monitor::TICK {
             reactor.kinds.saw_no_wait(kind);
         } else {
@@ -366,12 +366,14 @@ impl<H: Handler> State<H> {
                 if happened.has(wanted) {
                     self.tasks.push_back((key, Call::Ready));
                 }
-                slot.peer = Some(peer);
-                let deadline = if moved {
-                    self.now + reactor.settings.patience_ms(stage)
-                } else {
+                let deadline = if !moved {
                     self.wheel.deadline(key.slot)
+                } else if stage == Stage::Content {
+                    peer.since + reactor.settings.rates.content_ms(peer.pending.len())
+                } else {
+                    self.now + reactor.settings.patience_ms(stage)
                 };
+                slot.peer = Some(peer);
                 self.wheel.set(key.slot, deadline);
             }
             Outcome::Again => {

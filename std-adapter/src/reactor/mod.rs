@@ -358,6 +358,7 @@ impl Settings {
             Stage::New => rates.first_byte,
             Stage::Idle => rates.idle,
             Stage::Head => rates.head,
+            Stage::Content => rates.content,
             Stage::Writing => rates.write,
             Stage::Draining | Stage::Lingering => REST,
         };

@@ -140,15 +140,16 @@ fn look<H: Handler>(reactor: &Arc<Reactor<H>>, index: usize, seen: &mut Seen) ->
     }
     seen.ticks += 1;
     let worker = this.worker()?;
-    let kind = Kind::from_number(this.kind.load(Ordering::Relaxed));
+    let kind = Some(this.kind.load(Ordering::Relaxed)).filter(|kind| *kind != 0).map(Kind::from_number);
     let sleeps = worker.sleeps();
-    if sleeps {
-        reactor.kinds.saw_wait(kind);
-    } else if seen.ticks < COMPUTING {
+    if !sleeps && seen.ticks < COMPUTING {
         return None;
     }
+    if let (true, Some(kind)) = (sleeps, kind) {
+        reactor.kinds.saw_wait(kind);
+    }
     reactor.employ(Work::Drive { index, turn: call });
-    (!sleeps).then_some(Watched { worker, call, kind, ticks: 0 })
+    kind.filter(|_| !sleeps).map(|kind| Watched { worker, call, kind, ticks: 0 })
 }
 
 fn has_work<H: Handler>(reactor: &Reactor<H>) -> bool {

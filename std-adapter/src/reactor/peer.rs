@@ -27,10 +27,10 @@ pub(super) struct Peer<H> {
     pub(super) refused: bool,
     /// Octets that were dropped since all was said.
     pub(super) dropped: u32,
-    /// Octets that were sent since `writing_since`.
+    /// Octets that were sent since something waits for room.
     pub(super) written: u64,
-    /// Since when the client takes what waits for it, in the loop's milliseconds; 0 while nothing waits.
-    pub(super) writing_since: u64,
+    /// Since when it is in its stage, in the loop's milliseconds.
+    pub(super) since: u64,
 }
 
 /// Why a connection is looked at.
@@ -59,7 +59,7 @@ impl<H> Peer<H> {
             refused: false,
             dropped: 0,
             written: 0,
-            writing_since: 0,
+            since: 0,
         }
     }
 }

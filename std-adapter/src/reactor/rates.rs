@@ -35,8 +35,13 @@ impl Default for Rates {
 impl Rates {
     /// How long to wait for the next bytes of content, when so much has come in so long a time; `None` when it is enough.
     pub(crate) fn content_patience(&self, received: usize, elapsed: Duration) -> Option<Duration> {
+        Duration::from_millis(self.content_ms(received)).checked_sub(elapsed)
+    }
+
+    /// How long, in milliseconds, content may be on the way of which so much has come.
+    pub(crate) fn content_ms(&self, received: usize) -> u64 {
         let earned = received as u64 * 1000 / u64::from(self.bytes_per_second_min.max(1));
-        (self.content + Duration::from_millis(earned)).checked_sub(elapsed)
+        u64::try_from(self.content.as_millis()).unwrap_or(u64::MAX / 2).saturating_add(earned)
     }
 
     /// How long to wait until the client takes more, when it has taken so much in so long a time; `None` when it is enough.

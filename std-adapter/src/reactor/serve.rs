@@ -198,7 +198,7 @@ fn exchange<H: Handler>(
     if sending.is_left || progress == Progress::NeedRoom {
         return wait_for_room(peer, before, sending);
     }
-    (peer.written, peer.writing_since) = (0, 0);
+    peer.written = 0;
     if let Progress::Close(reason) = progress {
         peer.pending = Vec::new();
         return close(peer, reason, desk, &mut buffers.input);
@@ -207,7 +207,11 @@ fn exchange<H: Handler>(
         return Outcome::Again;
     }
     let stage = stage(&connection);
-    Outcome::Rest { stage, moved: stage != before.stage || connection.requests() != requests }
+    let is_next = connection.requests() != requests;
+    if is_next || stage != before.stage {
+        peer.since = before.now;
+    }
+    Outcome::Rest { stage, moved: is_next || stage != before.stage || stage == Stage::Content }
 }
 
 /// What came of sending.
@@ -250,15 +254,17 @@ fn wait_for_room<H>(peer: &mut Peer<H>, before: Before, sending: Sending) -> Out
     if !sending.is_full {
         return Outcome::Again;
     }
-    if peer.writing_since == 0 {
-        peer.writing_since = before.now.max(1);
+    if before.stage != Stage::Writing {
+        peer.since = before.now;
     }
     Outcome::Rest { stage: Stage::Writing, moved: sending.sent > 0 || before.stage != Stage::Writing }
 }
 
 /// What a connection that has nothing to send waits for.
 fn stage(connection: &Connection) -> Stage {
-    if connection.is_in_head() {
+    if connection.awaits_content() {
+        Stage::Content
+    } else if connection.is_in_head() {
         Stage::Head
     } else if !connection.is_idle() {
         Stage::Draining
@@ -293,7 +299,7 @@ fn is_known_to_wait<H: Handler>(pending: &[u8], desk: &Desk<'_, H>) -> bool {
 
 /// Sends what is left of a response. `None` when nothing is left.
 fn write<H: Handler>(peer: &mut Peer<H>, call: Call, before: Before, desk: &Desk<'_, H>) -> Option<Outcome> {
-    let elapsed = Duration::from_millis(before.now.saturating_sub(peer.writing_since));
+    let elapsed = Duration::from_millis(before.now.saturating_sub(peer.since));
     let is_slow = desk.rates().write_patience(peer.written, elapsed).is_none();
     if call != Call::Ready || is_slow {
         reset(peer);

@@ -26,6 +26,8 @@ pub(super) enum Stage {
     Idle,
     /// In the middle of a head.
     Head,
+    /// Behind a head, before content that its handler would have to wait for.
+    Content,
     /// Content that the handler left is dropped.
     Draining,
     /// A response waits for room.
