@@ -315,7 +315,8 @@ impl<'b> Session<'b> {
     fn awaits_content(&mut self, end: &HeadEnd) -> bool {
         let Framing::Length(length) = end.framing else { return false };
         // A client that waits for `100 Continue` waits for the handler's first read.
-        if length > self.config.limits.content_bytes_max || end.expects_continue() {
+        let most = self.config.limits.content_bytes_max.min(self.config.awaited_content_bytes_max.into());
+        if length > most || end.expects_continue() {
             return false;
         }
         let whole = usize::try_from(length).ok().and_then(|length| length.checked_add(end.length));

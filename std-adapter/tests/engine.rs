@@ -307,6 +307,24 @@ fn long_pipelines_are_answered_byte_for_byte() {
     client.expect_end();
 }
 
+/// Answers that the client does not take, and behind them more requests than the buffers hold.
+#[test]
+fn pipelines_behind_answers_that_wait_are_not_lost() {
+    const REQUESTS: usize = 990;
+    let server = Running::start(one_loop(), &Demo::default());
+    let mut client = server.client();
+    let request = format!("GET /own HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(1000));
+    client.send("GET /static HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut sender = client.stream().try_clone().unwrap();
+    let sending =
+        std::thread::spawn(move || io::Write::write_all(&mut sender, request.repeat(REQUESTS).as_bytes()));
+    assert!(client.reply().content == LARGE);
+    for number in 1..=REQUESTS {
+        assert_eq!(client.reply().text(), (number + 1).to_string());
+    }
+    sending.join().unwrap().unwrap();
+}
+
 /// Heads that grow byte by byte, past the length at which they get a buffer of their own.
 #[test]
 fn heads_may_come_in_any_pieces() {

@@ -61,6 +61,10 @@ impl<H: RequestHandler + Send + 'static> Handler for H {}
 /// Makes handlers; `None` when it makes no more.
 pub(crate) type Factory<H> = Box<dyn Fn(SocketAddr) -> Option<H> + Send + Sync>;
 
+/// Content so short is waited for by the loop, and longer content by its handler, on a thread of its own: what is longer might be
+/// refused before it is sent, and costs a connection as much memory as it has octets.
+const AWAITED_BYTES_MAX: u32 = 16 * 1024;
+
 /// How long after the end of the drain a loop may need to notice it.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -107,6 +111,7 @@ impl Base {
             limits: settings.limits,
             leniency: settings.leniency,
             protocol: settings.protocol,
+            awaited_content_bytes_max: AWAITED_BYTES_MAX,
             server: settings.server.as_deref(),
             clock: Some(&self.clock),
             stopping: Some(&self.stopping),

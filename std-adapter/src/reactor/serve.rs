@@ -114,7 +114,8 @@ fn exchange<H: Handler>(
     let most = buffers.input.len();
     let is_lent = arrived > COPIED_MAX;
     let input = if is_lent {
-        pending.resize((arrived * 2).min(most).max(arrived), 0);
+        let room = arrived.max(super::AWAITED_BYTES_MAX as usize);
+        pending.resize((arrived + room).min(most).max(arrived), 0);
         &mut *pending
     } else {
         octets_into(&mut buffers.input, &pending);
@@ -232,6 +233,10 @@ enum ReadEnd {
 fn read(session: &mut Session<'_>, socket: &Socket, readiness: &mut Readiness) -> Result<usize, ReadEnd> {
     let free = session.free_input();
     let room = free.len();
+    if room == 0 {
+        // Requests that waited for room to be answered fill it. (Reading into an empty slice would look like the end.)
+        return Ok(0);
+    }
     let result = read_now(socket, free);
     // A read that comes back short has taken all there was; behind it can only be the end.
     if !matches!(result, Ok(Some(count)) if count == room || (count > 0 && readiness.has(Readiness::END))) {
