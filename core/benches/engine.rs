@@ -10,7 +10,6 @@ use httpling_core::{
 };
 use httpling_core::{CloseReason, status};
 use std::hint::black_box;
-use std::process::ExitCode;
 use std::sync::LazyLock;
 
 /// On one connection: as many as the limits let it have, in full pipelines.
@@ -19,7 +18,7 @@ const PIPELINED: u32 = 16;
 
 static PIPELINE: LazyLock<Vec<u8>> = LazyLock::new(|| MINIMAL.repeat(PIPELINED as usize));
 
-fn main() -> ExitCode {
+fn main() {
     let case = |name, run| Case { name, units: REQUESTS, run };
     harness::main(
         &[
@@ -29,7 +28,7 @@ fn main() -> ExitCode {
             case("read and write alone", || copy(MINIMAL, REQUESTS)),
         ],
         &[],
-    )
+    );
 }
 
 struct Hello;

@@ -8,7 +8,6 @@ use harness::{Case, Goal};
 use httpling_core::{Config, HeadParser, RequestHead};
 use std::hint::black_box;
 use std::mem::MaybeUninit;
-use std::process::ExitCode;
 use std::sync::LazyLock;
 
 /// So many heads, so that what surrounds a head costs nothing.
@@ -25,7 +24,7 @@ static LARGE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     head
 });
 
-fn main() -> ExitCode {
+fn main() {
     let case = |name, run| Case { name, units: ROUNDS, run };
     let goal = |case, than, most| Goal { case, than, most };
     harness::main(
@@ -46,7 +45,7 @@ fn main() -> ExitCode {
             goal("browser head, octet by octet", "browser head, octet by octet, httparse", 1.0 / 70.0),
             goal("8 KiB head, octet by octet", "8 KiB head, octet by octet, httparse", 1.0 / 70.0),
         ],
-    )
+    );
 }
 
 fn whole(head: &[u8]) {

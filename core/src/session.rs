@@ -1,11 +1,4 @@
 //! Moves the bytes: the only file that knows where they are.
-//!
-//! A [`Session`] is a connection with its buffers. It can be driven in two ways:
-//!
-//! - **blocking**: [`handle`](Session::handle) reads and writes until the connection is to be closed;
-//! - **ready**: the owner puts bytes that have arrived into [`free_input`](Session::free_input) and calls
-//!   [`advance`](Session::advance), which never waits for a head. Between two calls a connection may be taken apart into its
-//!   [`Connection`] and the bytes that are [`pending`](Session::pending), and its buffers lent to another one.
 
 use crate::connection::{After, CloseReason, Connection, Persistence, Phase, Producing};
 use crate::exchange::error_page::Message;
@@ -27,7 +20,13 @@ use core::cell::RefCell;
 use core::net::SocketAddr;
 use embedded_io::ErrorKind;
 
-/// A connection with its buffers: see the [module's documentation](self).
+/// A connection with its buffers. It can be driven in two ways:
+///
+/// - **blocking**: [`handle`](Self::handle) reads and writes until the connection is to be closed;
+/// - **ready**: the owner puts bytes that have arrived into [`free_input`](Self::free_input) and calls
+///   [`advance`](Self::advance), which never waits for a head, nor for content that the buffer will hold. Between two calls a
+///   connection may be taken apart into its [`Connection`] and the bytes that are [`pending`](Self::pending), and its
+///   buffers lent to another one.
 ///
 /// ```
 /// # use httpling_core::{Config, Request, RequestHandler, Response, SendError, Sent, Session, status};
@@ -235,11 +234,14 @@ impl<'b> Session<'b> {
         }
     }
 
-    /// The client took too long: 408 if it has begun a request, else nothing (RFC 9110 §15.5.9).
+    /// The client took too long: 408 if it has begun a request (RFC 9110 §15.5.9), a broken response if it does not take
+    /// what is being sent, else nothing.
     #[doc(alias = "timeout")]
     pub fn timed_out(&mut self, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) {
         if self.connection.is_in_head() {
             self.refuse(RequestError::TimedOut, wire, handler);
+        } else if self.connection.is_sending() {
+            self.connection.close(CloseReason::Broken(SendError::Transport(ErrorKind::TimedOut)));
         } else {
             self.connection.close(CloseReason::Idle);
         }
@@ -567,5 +569,55 @@ fn answer_with(
     match shared.bare_error(status) {
         Ok(()) => reason,
         Err(kind) => CloseReason::Transport(kind),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::response::Sent;
+    use crate::testing::ScriptedStream;
+
+    struct Page;
+
+    impl RequestHandler for Page {
+        fn do_get(&mut self, _request: Request<'_>, response: Response<'_>) -> Result<Sent, SendError> {
+            response.send_response(status::OK).end_with_static(&[b'x'; 100])
+        }
+    }
+
+    /// Takes what it is offered, and says that it has no room.
+    struct Full(ScriptedStream<'static, 256>);
+
+    impl Wire for Full {
+        fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+            Wire::read(&mut self.0, buffer)
+        }
+
+        fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
+            Wire::write(&mut self.0, bytes)
+        }
+
+        fn flush(&mut self) -> Result<(), ErrorKind> {
+            Ok(())
+        }
+
+        fn room(&mut self) -> usize {
+            0
+        }
+    }
+
+    #[test]
+    fn a_client_that_does_not_take_its_content_is_cut_off() {
+        let (mut input, mut output) = ([0; 64], [0; 64]);
+        let mut session = Session::new(&mut input, &mut output, &Config::DEFAULT);
+        let request = b"GET / HTTP/1.0\r\n\r\n";
+        octets::copy(request, session.free_input());
+        session.received(request.len());
+        let mut wire = Full(ScriptedStream::new(&[]));
+        assert_eq!(session.advance(&mut wire, &mut Page), Progress::NeedRoom);
+        session.timed_out(&mut wire, &mut Page);
+        let reason = CloseReason::Broken(SendError::Transport(ErrorKind::TimedOut));
+        assert_eq!(session.advance(&mut wire, &mut Page), Progress::Close(reason));
     }
 }

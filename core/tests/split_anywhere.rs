@@ -63,6 +63,29 @@ fn nearly_requests() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![requests().prop_map(|requests| requests.concat().into_bytes()), mutated, words]
 }
 
+/// A client that drips its content holds nobody but itself: `advance` calls the handler when all is there, if the buffer
+/// holds it.
+#[test]
+fn advance_does_not_wait_for_content_that_fits() {
+    let waits = |request: &&&str| request.contains("Content-Length") && !request.contains("Expect");
+    for request in GOOD.iter().filter(waits) {
+        let (mut input, mut output) = ([0; 200], [0; 600]);
+        let setting = Setting::default();
+        let mut session = Session::new(&mut input, &mut output, &setting.config);
+        let mut demo = common::demo::Demo::default();
+        let mut tape = Tape::new(vec![request.as_bytes().to_vec()], vec![1]);
+        for _ in 0..request.len() {
+            assert!(tape.written.is_empty(), "{request:?}");
+            let count = httpling_core::Wire::read(&mut tape, session.free_input()).expect("an octet");
+            session.received(count);
+            let reads = tape.reads;
+            session.advance(&mut tape, &mut demo);
+            assert_eq!(tape.reads, reads, "{request:?}: nobody is waited for");
+        }
+        assert!(!tape.written.is_empty(), "{request:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(cases(1500))]
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  card ─► net ─► smoltcp ─► server ─► stream ─► application
-//! (board)  frames  segments   whose turn  bytes     echo, or HTTP
+//! (board)  frames  segments   whose turn  bytes     http, or an echo
 //! ```
 //!
 //! To carry it to a board of yours, write another file in `board/` with the same functions: clock, network card,
@@ -19,3 +19,5 @@ pub mod net;
 
 pub mod server;
 pub mod stream;
+
+pub mod http;

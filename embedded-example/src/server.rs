@@ -49,11 +49,19 @@ pub enum Progress {
     Idle,
     /// Something has begun, and the client has to send the rest.
     Receiving,
-    /// There is more to send as soon as there is room. Call again then.
+    /// What the client still has to send will be dropped.
+    Draining,
+    /// There is more to send. Call again when there is room for [`ROOM_BYTES`].
     Sending,
     /// All is said. Close it when all is sent.
     Close,
+    /// What was said is not whole, and the client has to see that. Reset the connection.
+    Abort,
 }
+
+/// An application that has more to send is called again when there is so much room: for less, a segment of its own
+/// would be wasted.
+pub const ROOM_BYTES: usize = SEND_BYTES / 2;
 
 /// Serves for ever.
 pub fn serve<A: Application>(card: Card, application: &mut A) -> ! {
@@ -91,9 +99,12 @@ enum Phase {
     Silent,
     Idle,
     Receiving,
+    Draining,
     Sending,
     /// The application has the stream in its hands.
     Serving,
+    /// All is said, and not all of it confirmed.
+    Closing,
     /// We have said good-bye, and wait for theirs.
     Leaving,
 }
@@ -104,10 +115,9 @@ impl Phase {
         match self {
             // Nobody waits; or `Stream` watches the time.
             Self::Vacant | Self::Serving => u64::MAX,
-            Self::Silent | Self::Receiving => 10_000,
+            Self::Silent | Self::Receiving | Self::Draining => 10_000,
             Self::Idle => 15_000,
-            // Counted from the last byte that went out.
-            Self::Sending => 30_000,
+            Self::Sending | Self::Closing => 30_000,
             Self::Leaving => 1_000,
         }
     }
@@ -118,7 +128,7 @@ impl Phase {
             Self::Vacant | Self::Serving => u64::MAX,
             Self::Idle | Self::Leaving => 0,
             Self::Silent => 500,
-            Self::Receiving | Self::Sending => 2_000,
+            Self::Receiving | Self::Draining | Self::Sending | Self::Closing => 2_000,
         }
     }
 
@@ -147,6 +157,20 @@ impl Seat {
 
     fn elapsed_ms(&self, now_ms: u64) -> u64 {
         now_ms.saturating_sub(self.since_ms)
+    }
+
+    /// Is there anything that the application has not seen?
+    fn has_news(&self, socket: &Socket<'_>) -> bool {
+        match self.phase {
+            Phase::Silent | Phase::Idle | Phase::Receiving | Phase::Draining => {
+                socket.state() != State::SynReceived
+                    && (socket.recv_queue() != self.seen || socket.state() == State::CloseWait)
+            }
+            Phase::Sending => {
+                socket.send_capacity() - socket.send_queue() >= ROOM_BYTES || !socket.may_send()
+            }
+            Phase::Vacant | Phase::Serving | Phase::Closing | Phase::Leaving => false,
+        }
     }
 }
 
@@ -248,13 +272,17 @@ impl Network {
             State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck => {
                 // What still comes is of no interest, but left in the buffer it would keep the end from coming.
                 while socket.recv(|bytes| (bytes.len(), bytes.len())).is_ok_and(|length| length > 0) {}
-                if seat.phase != Phase::Leaving {
-                    seat.enter(Phase::Leaving, now_ms);
+                // A client that still sends would lose what it has not read to a reset.
+                let phase = if socket.send_queue() > 0 { Phase::Closing } else { Phase::Leaving };
+                if seat.phase != phase {
+                    seat.enter(phase, now_ms);
                 }
             }
         }
         // The phases between are ended by the application, so that it can say why.
-        if matches!(seat.phase, Phase::Leaving) && seat.elapsed_ms(now_ms) > seat.phase.limit_ms() {
+        if matches!(seat.phase, Phase::Closing | Phase::Leaving)
+            && seat.elapsed_ms(now_ms) > seat.phase.limit_ms()
+        {
             socket.abort();
         }
     }
@@ -288,9 +316,7 @@ impl Network {
         let now_ms = board::uptime_ms();
         let Some(seat) = self.seats.get_mut(index) else { return false };
         let socket = self.sockets.get_mut::<Socket<'_>>(seat.handle);
-        if !matches!(seat.phase, Phase::Silent | Phase::Idle | Phase::Receiving | Phase::Sending)
-            || socket.state() == State::SynReceived
-        {
+        if matches!(seat.phase, Phase::Vacant | Phase::Closing | Phase::Leaving) {
             return false;
         }
         let is_late = seat.elapsed_ms(now_ms) > seat.phase.limit_ms();
@@ -298,20 +324,14 @@ impl Network {
             socket.close();
             return true;
         }
-        let has_news = if seat.phase == Phase::Sending {
-            socket.can_send() || !socket.may_send()
-        } else {
-            socket.recv_queue() != seat.seen || socket.state() == State::CloseWait
-        };
-        if !has_news && !is_late {
+        if !is_late && !seat.has_news(socket) {
             return false;
         }
 
         let before = seat.phase;
         let fresh = core::mem::take(&mut seat.is_fresh);
         seat.phase = Phase::Serving;
-        let deadline_ms = if is_late { 0 } else { now_ms + Stream::PATIENCE_MS };
-        let mut stream = Stream::new(self, index, deadline_ms);
+        let mut stream = Stream::new(self, index, is_late);
         let progress = advance(fresh, &mut stream);
         let moved = stream.close();
 
@@ -328,17 +348,25 @@ impl Network {
             Progress::Idle if before == Phase::Idle && moved.is_nothing() => seat.phase = Phase::Idle,
             Progress::Idle => seat.enter(Phase::Idle, now_ms),
             // From its first byte on, however it drips.
-            Progress::Receiving if before == Phase::Receiving && moved.is_nothing() => {
-                seat.phase = Phase::Receiving;
-            }
+            Progress::Receiving if before == Phase::Receiving && moved.is_nothing() => seat.phase = before,
             Progress::Receiving => seat.enter(Phase::Receiving, now_ms),
-            Progress::Sending if before == Phase::Sending && moved.is_nothing() => {
-                seat.phase = Phase::Sending;
+            Progress::Draining if before == Phase::Draining => seat.phase = before,
+            Progress::Draining => seat.enter(Phase::Draining, now_ms),
+            Progress::Sending if before == Phase::Sending => {
+                seat.phase = before;
+                // Who takes little at a time has little time.
+                let earned_ms = moved.sent as u64 * Stream::PATIENCE_PER_BYTE_MS;
+                seat.since_ms = now_ms.min(seat.since_ms.saturating_add(earned_ms));
             }
             Progress::Sending => seat.enter(Phase::Sending, now_ms),
+            // `keep_seat` sees what has become of the socket.
             Progress::Close => {
                 socket.close();
-                seat.enter(Phase::Leaving, now_ms);
+                seat.enter(Phase::Closing, now_ms);
+            }
+            Progress::Abort => {
+                socket.abort();
+                seat.enter(Phase::Closing, now_ms);
             }
         }
         true
@@ -348,6 +376,14 @@ impl Network {
     pub(crate) fn socket(&mut self, index: usize) -> Option<&mut Socket<'static>> {
         let seat = self.seats.get(index)?;
         Some(self.sockets.get_mut::<Socket<'_>>(seat.handle))
+    }
+
+    /// Does anybody but the one at this seat wait for a turn?
+    pub(crate) fn is_pressed(&self, index: usize) -> bool {
+        let waits = |(other, seat): (usize, &Seat)| {
+            other != index && seat.has_news(self.sockets.get::<Socket<'_>>(seat.handle))
+        };
+        self.frames.is_asked() || self.seats.iter().enumerate().any(waits)
     }
 
     /// Is it still the same client?

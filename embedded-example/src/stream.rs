@@ -6,6 +6,7 @@
 //! [`Read`] and [`Write`] wait when they must, until the deadline. The network goes on meanwhile.
 
 use embedded_io::{ErrorKind, ErrorType, Read, Write};
+use smoltcp::socket::tcp::State;
 
 use crate::board;
 use crate::server::Network;
@@ -15,6 +16,8 @@ pub struct Stream<'a> {
     network: &'a mut Network,
     index: usize,
     deadline_ms: u64,
+    /// The same when others wait for their turn.
+    deadline_when_pressed_ms: u64,
     /// Bytes that were read, and still are in the socket.
     taken: usize,
     moved: Moved,
@@ -34,22 +37,37 @@ impl Moved {
 }
 
 impl<'a> Stream<'a> {
-    /// How long an application may wait for its client in one turn, when nothing moves. The others wait too.
-    pub(crate) const PATIENCE_MS: u64 = 10_000;
+    /// How long an application may wait for its client in one turn, when nothing moves.
+    const PATIENCE_MS: u64 = 10_000;
+    /// The same when others wait too, for their turn.
+    const PATIENCE_WHEN_PRESSED_MS: u64 = 500;
     /// What a byte, either way, adds to that: whoever keeps up 500 bytes a second may go on.
-    const PATIENCE_PER_BYTE_MS: u64 = 2;
+    pub(crate) const PATIENCE_PER_BYTE_MS: u64 = 2;
 
-    pub(crate) fn new(network: &'a mut Network, index: usize, deadline_ms: u64) -> Self {
-        Self { network, index, deadline_ms, taken: 0, moved: Moved::default() }
+    /// A turn that begins now. Who is late has no time left.
+    pub(crate) fn new(network: &'a mut Network, index: usize, is_late: bool) -> Self {
+        let now_ms = if is_late { 0 } else { board::uptime_ms() };
+        Self {
+            network,
+            index,
+            deadline_ms: if is_late { 0 } else { now_ms + Self::PATIENCE_MS },
+            deadline_when_pressed_ms: now_ms + Self::PATIENCE_WHEN_PRESSED_MS,
+            taken: 0,
+            moved: Moved::default(),
+        }
     }
 
-    /// Copies the bytes that wait, without waiting for any, and without taking them out of the socket.
-    pub fn peek(&mut self, buffer: &mut [u8]) -> usize {
-        self.network.socket(self.index).and_then(|socket| socket.peek_slice(buffer).ok()).unwrap_or(0)
+    /// Reads the bytes that are there, without waiting for any.
+    pub fn read_now(&mut self, buffer: &mut [u8]) -> usize {
+        // Whoever reads on has found a use for everything before.
+        self.consume(self.taken);
+        let peeked = self.network.socket(self.index).and_then(|socket| socket.peek_slice(buffer).ok());
+        self.taken = peeked.unwrap_or(0);
+        self.taken
     }
 
     /// Takes the oldest bytes out of the socket.
-    pub fn consume(&mut self, mut length: usize) {
+    fn consume(&mut self, mut length: usize) {
         let Some(socket) = self.network.socket(self.index) else { return };
         while length > 0 {
             // The socket keeps bytes in a ring, and hands them out up to its end: at most two times.
@@ -68,9 +86,10 @@ impl<'a> Stream<'a> {
         self.taken = self.taken.saturating_sub(length);
     }
 
-    /// Has the client sent its last byte, and have we taken it?
-    pub fn is_at_end(&mut self) -> bool {
-        self.network.socket(self.index).is_none_or(|socket| !socket.may_recv())
+    /// Has the client sent its last byte? It may still be in the socket.
+    pub fn has_ended(&mut self) -> bool {
+        let state = self.network.socket(self.index).map_or(State::Closed, |socket| socket.state());
+        !matches!(state, State::SynReceived | State::Established)
     }
 
     /// Has this connection used up its time?
@@ -91,7 +110,9 @@ impl<'a> Stream<'a> {
 
     /// Lets the network go on until something happens, or the time is up.
     fn wait(&mut self) -> Result<(), ErrorKind> {
-        if self.is_late() {
+        let now_ms = board::uptime_ms();
+        let is_pressed = now_ms > self.deadline_when_pressed_ms && self.network.is_pressed(self.index);
+        if is_pressed || now_ms > self.deadline_ms {
             return Err(ErrorKind::TimedOut);
         }
         if !self.network.poll() {
@@ -101,7 +122,9 @@ impl<'a> Stream<'a> {
     }
 
     fn extend_deadline(&mut self, bytes: usize) {
-        self.deadline_ms = self.deadline_ms.saturating_add(bytes as u64 * Self::PATIENCE_PER_BYTE_MS);
+        let earned_ms = bytes as u64 * Self::PATIENCE_PER_BYTE_MS;
+        self.deadline_ms = self.deadline_ms.saturating_add(earned_ms);
+        self.deadline_when_pressed_ms = self.deadline_when_pressed_ms.saturating_add(earned_ms);
     }
 }
 
@@ -114,17 +137,13 @@ impl Read for Stream<'_> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        // Whoever reads on has found a use for everything before.
-        self.consume(self.taken);
-        self.taken = 0;
         loop {
-            let length = self.peek(buffer);
+            let length = self.read_now(buffer);
             if length > 0 {
-                self.taken = length;
                 self.extend_deadline(length);
                 return Ok(length);
             }
-            if self.is_at_end() {
+            if self.has_ended() {
                 return Ok(0);
             }
             self.wait()?;

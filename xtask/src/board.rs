@@ -1,12 +1,16 @@
 //! The board: build its firmware, run it in QEMU, test it from outside, measure it.
 
-mod emulator;
 mod firmware;
+mod emulator;
+
 mod load;
 mod panics;
-
-mod network_tests;
 mod size;
+
+mod client;
+mod browser;
+mod network_tests;
+mod http_tests;
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
@@ -57,7 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match arguments.chore {
         Chore::Run { port, machine } => {
             let compiler = CrossCompiler::find(TARGET, arguments.compiler)?;
-            let firmware = Firmware::build(&compiler, Build::new("echo", machine))?;
+            let firmware = Firmware::build(&compiler, Build::new("demo", machine))?;
             Emulator::serve(&firmware, port)
         }
         Chore::Test => test(arguments.compiler),
@@ -83,5 +87,6 @@ pub(crate) fn lint() -> Result<()> {
 /// Tests the board from outside.
 pub(crate) fn test(wish: Option<Origin>) -> Result<()> {
     let compiler = CrossCompiler::find(TARGET, wish)?;
-    network_tests::run(&compiler)
+    network_tests::run(&compiler)?;
+    http_tests::run(&compiler)
 }

@@ -9,7 +9,7 @@
 
 pub(crate) mod heads;
 
-use std::process::{Command, ExitCode};
+use std::process::Command;
 use std::time::Instant;
 
 /// Something to measure: one call of `run` does `units` of it.
@@ -26,21 +26,21 @@ pub(crate) struct Goal {
     pub(crate) most: f64,
 }
 
-/// What `cargo bench` calls. Fails when a goal is counted and not reached.
-pub(crate) fn main(cases: &[Case], goals: &[Goal]) -> ExitCode {
+/// What `cargo bench` calls. A goal that is not reached is said, and is no failure: this measures, tests judge.
+pub(crate) fn main(cases: &[Case], goals: &[Goal]) {
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(case) = cases.iter().find(|case| arguments.get(1).is_some_and(|name| name == case.name)) {
         // What is done only once in the life of a program is done here.
         (case.run)();
         measured(case.run);
-        return ExitCode::SUCCESS;
+        return;
     }
     if !arguments.iter().any(|argument| argument == "--bench") {
         // `cargo test --benches` asks only whether everything runs.
         for case in cases {
             (case.run)();
         }
-        return ExitCode::SUCCESS;
+        return;
     }
 
     let counted = Command::new("valgrind").arg("--version").output().is_ok();
@@ -55,15 +55,11 @@ pub(crate) fn main(cases: &[Case], goals: &[Goal]) -> ExitCode {
 
     let cost_of =
         |name: &str| costs.iter().find(|(case, _)| *case == name).map_or(f64::NAN, |(_, cost)| *cost);
-    let mut all = true;
     for Goal { case, than, most } in goals {
         let ratio = cost_of(case) / cost_of(than);
-        let reached = ratio <= *most;
-        all &= reached || !counted;
-        let verdict = if reached { "PASS" } else { "FALL SHORT" };
+        let verdict = if ratio <= *most { "PASS" } else { "FALL SHORT" };
         println!("{case} / {than}: {ratio:.4}, at most {most:.4}: {verdict}");
     }
-    if all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Callgrind counts while this runs.

@@ -155,17 +155,31 @@ impl HeadReader {
         }
     }
 
-    /// Looks at one field line. Nearly none of them matters here, and the length of its name tells most of those apart.
+    /// Looks at one field line. Nearly none of them matters here; the length of its name and the first octet tell.
     #[inline]
     fn note(&mut self, arrived: &[u8], start: usize, colon: usize, end: usize) -> Result<(), RequestError> {
-        let length = colon - start;
-        if !matches!(length, 4 | 6 | 7 | 10 | 14 | 17) {
-            return Ok(());
+        if matches!(colon - start, 4 | 6 | 7 | 10 | 14 | 17)
+            && arrived
+                .get(start)
+                .is_some_and(|first| matches!(first | 0x20, b'c' | b'e' | b'h' | b't' | b'u'))
+        {
+            return self.note_field(arrived, start, colon, end);
         }
+        Ok(())
+    }
+
+    #[inline]
+    fn note_field(
+        &mut self,
+        arrived: &[u8],
+        start: usize,
+        colon: usize,
+        end: usize,
+    ) -> Result<(), RequestError> {
         let name = arrived.get(start..colon).unwrap_or_default();
         let value = || octets::trim(arrived.get(colon + 1..end).unwrap_or_default());
         let mut notes = Notes(self.scan.notes);
-        match length {
+        match name.len() {
             4 if octets::is_word(name, b"host") => {
                 if notes.has(Notes::HOST) {
                     return Err(RequestError::HostRepeated);

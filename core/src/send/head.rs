@@ -4,6 +4,7 @@
 //! control octets. What breaks that is refused, not repaired.
 
 use crate::send::output::{Full, Output};
+use crate::syntax::date::HttpDate;
 use crate::syntax::error::SendError;
 use crate::syntax::octets;
 use crate::syntax::status::Status;
@@ -29,6 +30,13 @@ pub(crate) fn put_status_line(
     let [hundreds, tens, ones] = status.digits();
     out.push(&[b' ', hundreds, tens, ones, b' '])?;
     out.push(reason.as_bytes())?;
+    Ok(out.push(b"\r\n")?)
+}
+
+/// Puts the `Date` field. A date needs no check.
+pub(crate) fn put_date(out: &mut Output<'_>, date: &HttpDate) -> Result<(), SendError> {
+    out.push(b"Date: ")?;
+    out.push(date.as_bytes())?;
     Ok(out.push(b"\r\n")?)
 }
 

@@ -145,10 +145,15 @@ mod runs {
     /// Where the first `octet` is.
     #[inline]
     pub(crate) fn position(octets: &[u8], octet: u8) -> Option<usize> {
-        let at = skip(octets, 0, |word| {
-            let is_not = word ^ all(octet);
-            is_not.wrapping_sub(all(1)) & !is_not
-        });
+        let mut at = 0;
+        while let Some(word) = octets.get(at..at + WORD).and_then(<[u8]>::first_chunk) {
+            let is_not = u64::from_le_bytes(*word) ^ all(octet);
+            let marks = is_not.wrapping_sub(all(1)) & !is_not & HIGH_BITS;
+            if marks != 0 {
+                return Some(at + (marks.trailing_zeros() / u8::BITS) as usize);
+            }
+            at += WORD;
+        }
         let behind = octets.get(at..)?.iter().position(|&other| other == octet)?;
         Some(at + behind)
     }
@@ -165,27 +170,20 @@ mod runs {
 
     /// Where the octets of `classes` that go on at `at` end. All others are marked.
     #[inline(always)]
-    fn end_of(classes: u8, octets: &[u8], mut at: usize, mark: impl Fn(u64) -> u64 + Copy) -> usize {
-        loop {
-            at = skip(octets, at, mark);
+    fn end_of(classes: u8, octets: &[u8], mut at: usize, mark: impl Fn(u64) -> u64) -> usize {
+        while let Some(word) = octets.get(at..at + WORD).and_then(<[u8]>::first_chunk) {
+            let marks = mark(u64::from_le_bytes(*word)) & HIGH_BITS;
+            if marks == 0 {
+                at += WORD;
+                continue;
+            }
+            at += (marks.trailing_zeros() / u8::BITS) as usize;
             match octets.get(at) {
                 Some(&octet) if is(octet, classes) => at += 1,
                 _ => return at,
             }
         }
-    }
-
-    /// The first marked octet from `at` on, or where less than a word is left.
-    #[inline(always)]
-    fn skip(octets: &[u8], mut at: usize, mark: impl Fn(u64) -> u64) -> usize {
-        while let Some(word) = octets.get(at..at + WORD).and_then(<[u8]>::first_chunk) {
-            let marks = mark(u64::from_le_bytes(*word)) & HIGH_BITS;
-            if marks != 0 {
-                return at + (marks.trailing_zeros() / u8::BITS) as usize;
-            }
-            at += WORD;
-        }
-        at
+        super::end_of(classes, octets, at)
     }
 }
 

@@ -19,10 +19,14 @@ impl Application for Echo {
     type Connection = ();
 
     fn advance(&mut self, (): &mut (), stream: &mut Stream<'_>) -> Progress {
-        let Ok(length @ 1..) = stream.read(self.buffer) else { return Progress::Close };
+        let length = match stream.read(self.buffer) {
+            Ok(0) => return Progress::Close,
+            Ok(length) => length,
+            Err(_) => return Progress::Abort,
+        };
         let mut rest = self.buffer.get(..length).unwrap_or_default();
         while !rest.is_empty() {
-            let Ok(written @ 1..) = stream.write(rest) else { return Progress::Close };
+            let Ok(written @ 1..) = stream.write(rest) else { return Progress::Abort };
             rest = rest.get(written..).unwrap_or_default();
         }
         Progress::Idle

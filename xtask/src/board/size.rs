@@ -21,7 +21,8 @@ struct Candidate {
     echo: &'static str,
 }
 
-const CANDIDATES: [Candidate; 2] = [
+const CANDIDATES: [Candidate; 3] = [
+    Candidate { name: "httpling", source: "/core/src/", program: "httpling", echo: "echo_blocking" },
     Candidate { name: "picoserve 0.20", source: "/picoserve-", program: "picoserve", echo: "echo_async" },
     Candidate { name: "edge-http 0.8", source: "/edge-http-", program: "edge_http", echo: "echo_async" },
 ];
@@ -31,17 +32,31 @@ struct Image {
     name: &'static str,
     package: &'static str,
     program: &'static str,
+    /// Where it says `Hello there`.
+    path: &'static str,
 }
 
-const IMAGES: [Image; 4] = [
-    Image { name: "echo, smoltcp", package: "httpling-board", program: "echo" },
-    Image { name: "echo, embassy", package: "httpling-peers-network", program: "network_echo" },
+const IMAGES: [Image; 5] = [
+    Image { name: "echo, smoltcp", package: "httpling-board", program: "echo", path: "/" },
+    Image {
+        name: "httpling's demo, smoltcp",
+        package: "httpling-board",
+        program: "demo",
+        path: "/hello_from_browser",
+    },
+    Image { name: "echo, embassy", package: "httpling-peers-network", program: "network_echo", path: "/" },
     Image {
         name: "picoserve 0.20, embassy",
         package: "httpling-peers-network",
         program: "network_picoserve",
+        path: "/",
     },
-    Image { name: "edge-http 0.8, embassy", package: "httpling-peers-network", program: "network_edge_http" },
+    Image {
+        name: "edge-http 0.8, embassy",
+        package: "httpling-peers-network",
+        program: "network_edge_http",
+        path: "/",
+    },
 ];
 
 pub(crate) fn print(compiler: &CrossCompiler) -> Result<()> {
@@ -117,7 +132,7 @@ fn print_images(compiler: &CrossCompiler) -> Result<()> {
         let firmware = Firmware::build(compiler, build)?;
         let sections = firmware.sections()?;
         let board = Emulator::start(&firmware)?;
-        let rates = [1, 3].map(|clients| load::requests_per_second(&board, clients));
+        let rates = [1, 3].map(|clients| load::requests_per_second(&board, image.path, clients));
         let [one, three] = rates;
         println!(
             "| {} | {} | {} | {} | {} | {} | {} | {:.0} | {:.0} |",

@@ -32,7 +32,7 @@ impl Shared<'_> {
                 self.field(b"Server", server.as_bytes());
             }
             if let Some(date) = self.config.clock.and_then(Clock::date) {
-                self.field(b"Date", date.as_bytes());
+                self.put_head(|out| head::put_date(out, &date));
             }
         }
     }

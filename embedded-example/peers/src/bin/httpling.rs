@@ -1,0 +1,47 @@
+//! This server on the scale: `GET /` answers, other targets are 404, connections stay open.
+
+#![no_std]
+#![no_main]
+
+use core::panic::PanicInfo;
+
+use cortex_m::singleton;
+use embedded_io::Read;
+use httpling_board::board;
+use httpling_core::{
+    Config, Connection, Request, RequestHandler, Response, SendError, Sent, Session, status,
+};
+use httpling_peers::{HELLO, weigh_blocking};
+
+struct Hello;
+
+impl RequestHandler for Hello {
+    fn do_get(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent, SendError> {
+        if request.path() == b"/" {
+            response.send_response(status::OK).end_with_static(HELLO.as_bytes())
+        } else {
+            response.send_error(status::NOT_FOUND)
+        }
+    }
+}
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    let input = singleton!(: [u8; 1024] = [0; 1024]);
+    let output = singleton!(: [u8; 512] = [0; 512]);
+    let (Some(input), Some(output)) = (input, output) else { board::restart_after("started twice") };
+    // As in the board's loop: a connection is put together when bytes have come, and taken apart again.
+    weigh_blocking(size_of::<Connection>(), |mut stream| {
+        let mut connection = Connection::new();
+        while let Ok(arrived @ 1..) = stream.read(input) {
+            let mut session = Session::resume(connection, (input, arrived), output, &Config::DEFAULT);
+            session.advance(&mut stream, &mut Hello);
+            connection = session.connection();
+        }
+    })
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    board::restart_after("panic")
+}
