@@ -375,6 +375,10 @@ impl<H: Handler> State<H> {
                 };
                 slot.peer = Some(peer);
                 self.wheel.set(key.slot, deadline);
+                if self.end.is_some() && matches!(stage, Stage::Idle | Stage::New) {
+                    // Its response had begun before the end, and promised that the connection goes on.
+                    self.tasks.push_back((key, Call::Close));
+                }
             }
             Outcome::Again => {
                 slot.peer = Some(peer);
