@@ -106,6 +106,11 @@ impl Connection {
         matches!(self.phase, Phase::Draining { .. })
     }
 
+    /// Is the head complete, and its content on the way? Its handler is called when all of it is there.
+    pub fn awaits_content(&self) -> bool {
+        matches!(self.phase, Phase::Head { reader, .. } if reader.is_whole())
+    }
+
     /// Is content being sent that a handler has left behind?
     pub fn is_sending(&self) -> bool {
         matches!(self.phase, Phase::SendingStatic { .. } | Phase::SendingProduced { .. })

@@ -317,7 +317,8 @@ impl<'b> Session<'b> {
     fn awaits_content(&mut self, end: &HeadEnd) -> bool {
         let Framing::Length(length) = end.framing else { return false };
         // A client that waits for `100 Continue` waits for the handler's first read.
-        if length > self.config.limits.content_bytes_max || end.expects_continue() {
+        let most = self.config.limits.content_bytes_max.min(self.config.awaited_content_bytes_max.into());
+        if length > most || end.expects_continue() {
             return false;
         }
         let whole = usize::try_from(length).ok().and_then(|length| length.checked_add(end.length));
@@ -454,11 +455,11 @@ impl<'b> Session<'b> {
                 self.connection.phase = Phase::SendingStatic { rest, then, requests };
                 return Step::NeedRoom;
             }
-            let (now, later) = rest.split_at_checked(room).unwrap_or((rest, b""));
-            if let Err(kind) = wire::write_all(wire, now) {
-                self.connection.close(CloseReason::Broken(SendError::Transport(kind)));
+            // One piece of it: how much room is left then, the stream knows.
+            match wire::write(wire, rest.get(..room).unwrap_or(rest)) {
+                Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+                Err(kind) => self.connection.close(CloseReason::Broken(SendError::Transport(kind))),
             }
-            rest = later;
         }
         self.after_sending(then)
     }

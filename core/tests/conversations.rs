@@ -384,7 +384,8 @@ fn conversations_go_as_they_are_written() {
         .filter_map(|rest| rest.split('"').next())
         .filter(|message| !refused.contains(message))
         .collect();
-    assert_eq!(missing, [""; 0], "no conversation is refused with these");
+    // What the server's owner says, no client can bring about.
+    assert_eq!(missing, ["Server overloaded"], "no conversation is refused with these");
 }
 
 /// What the server says to clients is read back by another parser.

@@ -23,21 +23,37 @@ pub(crate) fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// The date as text, of the calling thread.
+#[derive(Clone, Copy)]
+struct Last {
+    second: u64,
+    date: HttpDate,
+}
+
+thread_local! {
+    static LAST: Cell<Option<Last>> = const { Cell::new(None) };
+    static IS_NOW: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Time has passed on this thread: the next date is asked for anew. What is answered in one go has one date.
+pub(crate) fn time_passed() {
+    IS_NOW.set(false);
+}
+
 impl Clock for SystemClock {
     fn date(&self) -> Option<HttpDate> {
-        thread_local! {
-            static LAST: Cell<Option<(u64, HttpDate)>> = const { Cell::new(None) };
+        let last = LAST.get();
+        if let (true, Some(last)) = (IS_NOW.replace(true), last) {
+            return Some(last.date);
         }
-        let now = unix_seconds();
-        match LAST.get() {
-            Some((second, date)) if second == now => Some(date),
-            _ => {
-                let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(now));
-                let date = HttpDate::from_text(text.as_bytes().try_into().ok()?)?;
-                LAST.set(Some((now, date)));
-                Some(date)
-            }
+        let second = unix_seconds();
+        if let Some(last) = last.filter(|last| last.second == second) {
+            return Some(last.date);
         }
+        let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second));
+        let date = HttpDate::from_text(text.as_bytes().try_into().ok()?)?;
+        LAST.set(Some(Last { second, date }));
+        Some(date)
     }
 
     fn microseconds(&self) -> Option<u64> {

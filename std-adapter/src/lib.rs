@@ -14,13 +14,14 @@
 mod clock;
 mod colour;
 pub mod files;
-mod guard;
 mod log;
+mod reactor;
 mod server;
-mod stream;
+mod settings;
 
 pub use httpling_core::*;
-pub use server::{Builder, HttpServer, ShutdownHandle};
+pub use server::{HttpServer, ShutdownHandle};
+pub use settings::Builder;
 
 /// The README's programs compile.
 #[cfg(doctest)]

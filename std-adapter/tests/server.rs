@@ -39,14 +39,14 @@ impl Running {
         (Self::start(builder, move |_| handler.clone()), demo)
     }
 
-    fn start<H: RequestHandler, F>(builder: Builder, factory: F) -> Self
+    fn start<H: RequestHandler + Send + 'static, F>(builder: Builder, factory: F) -> Self
     where
         F: Fn(SocketAddr) -> H + Send + Sync + 'static,
     {
         Self::serve(builder.bind("127.0.0.1:0").expect("a free port"), factory)
     }
 
-    fn serve<H: RequestHandler, F>(server: HttpServer, factory: F) -> Self
+    fn serve<H: RequestHandler + Send + 'static, F>(server: HttpServer, factory: F) -> Self
     where
         F: Fn(SocketAddr) -> H + Send + Sync + 'static,
     {

@@ -58,15 +58,22 @@ pub(crate) fn read(wire: &mut dyn Wire, buffer: &mut [u8]) -> Result<usize, Erro
     }
 }
 
+/// Writes some of `bytes`, and again after an interruption. Nothing, or more than there is, is an error of the stream's.
+pub(crate) fn write(wire: &mut dyn Wire, bytes: &[u8]) -> Result<usize, ErrorKind> {
+    loop {
+        match wire.write(bytes) {
+            Err(ErrorKind::Interrupted) => {}
+            Ok(0) => return Err(ErrorKind::WriteZero),
+            Ok(count) if count > bytes.len() => return Err(ErrorKind::Other),
+            result => return result,
+        }
+    }
+}
+
 /// Writes all of `bytes`. (`embedded_io`'s own `write_all` panics when `write` returns `Ok(0)`.)
 pub(crate) fn write_all(wire: &mut dyn Wire, mut bytes: &[u8]) -> Result<(), ErrorKind> {
     while !bytes.is_empty() {
-        match wire.write(bytes) {
-            Ok(0) => return Err(ErrorKind::WriteZero),
-            Ok(count) => bytes = bytes.get(count..).ok_or(ErrorKind::Other)?,
-            Err(ErrorKind::Interrupted) => {}
-            Err(kind) => return Err(kind),
-        }
+        bytes = bytes.get(write(wire, bytes)?..).unwrap_or_default();
     }
     Ok(())
 }

@@ -30,6 +30,9 @@ pub struct Config<'a> {
     /// Answer a request line of GET and a target alone, without head or version, as HTTP/0.9 (spec 46, 47).
     #[doc(alias = "default_request_version")]
     pub http_09: bool,
+    /// Octets of content that are waited for, where the buffer has room for them, before a request's handler is called: it need
+    /// not wait then, and cannot answer before they have come.
+    pub awaited_content_bytes_max: u32,
     /// The `Server` field's value (RFC 9110 §10.2.4); `None` leaves the field out.
     #[doc(alias = "version_string")]
     #[doc(alias = "server_version")]
@@ -48,6 +51,7 @@ impl Config<'_> {
         leniency: Leniency { bare_lf: false, missing_host: false, target_octets: false },
         protocol: Version::Http11,
         http_09: false,
+        awaited_content_bytes_max: u32::MAX,
         server: None,
         clock: None,
         stopping: None,
@@ -71,6 +75,7 @@ impl fmt::Debug for Config<'_> {
             .field("leniency", &self.leniency)
             .field("protocol", &self.protocol)
             .field("http_09", &self.http_09)
+            .field("awaited_content_bytes_max", &self.awaited_content_bytes_max)
             .field("server", &self.server)
             .field("clock", &self.clock.is_some())
             .field("stopping", &self.stopping)

@@ -63,6 +63,8 @@ pub enum RequestError {
     Incomplete,
     /// The client took too long to send the request (RFC 9110 §15.5.9).
     TimedOut,
+    /// Nothing is wrong with the request, but the server has more to do than it can (RFC 9110 §15.6.4).
+    Overloaded,
 }
 
 impl RequestError {
@@ -75,6 +77,7 @@ impl RequestError {
             Self::TransferCodingUnknown => status::NOT_IMPLEMENTED,
             Self::ContentTooLarge => status::CONTENT_TOO_LARGE,
             Self::TimedOut => status::REQUEST_TIMEOUT,
+            Self::Overloaded => status::SERVICE_UNAVAILABLE,
             _ => status::BAD_REQUEST,
         }
     }
@@ -108,6 +111,7 @@ impl RequestError {
             Self::ContentTooLarge => "Content too large",
             Self::Incomplete => "Request ended early",
             Self::TimedOut => "Request timed out",
+            Self::Overloaded => "Server overloaded",
         }
     }
 }

@@ -1,0 +1,114 @@
+//! Where a request is being served: on a loop's own thread, or beside it.
+
+use super::kinds::Kind;
+use super::rates::Rates;
+use super::spare::Work;
+use super::{Handler, Reactor};
+use crate::clock::time_passed;
+use std::cell::Cell;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What a thread that serves a connection knows about itself.
+pub(super) struct Desk<'a, H> {
+    pub(super) reactor: &'a Arc<Reactor<H>>,
+    /// The connection's loop.
+    pub(super) index: usize,
+    /// The number of this call, when the thread drives the loop.
+    turn: Option<u64>,
+    given: Cell<bool>,
+    in_handler: Cell<bool>,
+    overloaded: Cell<bool>,
+    kind: Cell<Option<Kind>>,
+    waited_for_client: Cell<bool>,
+}
+
+impl<H> fmt::Debug for Desk<'_, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").field("index", &self.index).field("turn", &self.turn).finish_non_exhaustive()
+    }
+}
+
+impl<'a, H> Desk<'a, H> {
+    /// `turn` is the number of the call when the thread drives the loop.
+    pub(super) fn new(reactor: &'a Arc<Reactor<H>>, index: usize, turn: Option<u64>) -> Self {
+        Self {
+            reactor,
+            index,
+            turn,
+            given: Cell::new(false),
+            in_handler: Cell::new(false),
+            overloaded: Cell::new(false),
+            kind: Cell::new(None),
+            waited_for_client: Cell::new(false),
+        }
+    }
+
+    pub(super) fn rates(&self) -> &Rates {
+        &self.reactor.settings.rates
+    }
+
+    /// Does this thread drive the loop, as far as it knows?
+    pub(super) fn drives(&self) -> bool {
+        self.turn.is_some() && !self.given.get()
+    }
+
+    pub(super) fn in_handler(&self) -> bool {
+        self.in_handler.get()
+    }
+
+    /// No thread was found for the loop when a handler had to wait.
+    pub(super) fn is_overloaded(&self) -> bool {
+        self.overloaded.get()
+    }
+
+    /// The kind of the last request that was served here, unless its time says nothing about it: it was its client's.
+    pub(super) fn timed_kind(&self) -> Option<Kind> {
+        self.kind.get().filter(|_| !self.waited_for_client.get())
+    }
+}
+
+impl<H: Handler> Desk<'_, H> {
+    /// A handler is about to wait for its client: gives the loop away, if it is here. False when that cannot be: whoever waits
+    /// then holds up all others.
+    pub(super) fn may_wait(&self) -> bool {
+        self.waited_for_client.set(true);
+        if self.drives() {
+            if let Some(this) = self.reactor.loops.get(self.index) {
+                // This wait says nothing about others of its kind.
+                this.kind.store(0, Ordering::Relaxed);
+            }
+            self.give_away();
+            self.overloaded.set(self.drives());
+        }
+        !self.drives()
+    }
+
+    fn give_away(&self) {
+        if let Some(turn) = self.turn {
+            self.given.set(self.reactor.employ(Work::Drive { index: self.index, turn }));
+        }
+    }
+
+    /// A handler begins.
+    pub(super) fn enter(&self, kind: Kind) {
+        self.in_handler.set(true);
+        self.kind.set(Some(kind));
+        let Some(this) = self.reactor.loops.get(self.index) else { return };
+        if self.turn != Some(this.busy.load(Ordering::Relaxed)) {
+            // An earlier request of this call has waited.
+            time_passed();
+        } else if self.drives() {
+            this.kind.store(kind.number(), Ordering::Relaxed);
+            if !self.reactor.kinds.is_empty() && self.reactor.kinds.waits(kind) {
+                self.give_away();
+            }
+        }
+    }
+
+    /// A handler has ended.
+    pub(super) fn leave(&self) {
+        self.in_handler.set(false);
+    }
+}

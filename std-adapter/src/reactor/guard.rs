@@ -1,0 +1,101 @@
+//! Around a user's handler: panics are caught, waits are noted, and the log is written.
+
+use super::desk::Desk;
+use super::kinds::Kind;
+use super::{Handler, Reactor};
+use httpling_core::{
+    LogEntry, Methods, ReadError, Request, RequestError, RequestHandler, RequestHead, Response, SendError,
+    Sent, status,
+};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Does something of the user's that is no request: makes a handler, or drops one. A panic costs one connection, and no thread.
+pub(super) fn contained<H, T>(reactor: &Reactor<H>, peer: SocketAddr, act: impl FnOnce() -> T) -> Option<T> {
+    let result = catch_unwind(AssertUnwindSafe(act));
+    if let (Err(_), Some(log)) = (&result, &reactor.log) {
+        log.message(Some(peer), "Handler panicked");
+    }
+    result.ok()
+}
+
+/// A handler, guarded.
+pub(super) struct Guard<'a, H> {
+    handler: &'a mut H,
+    desk: &'a Desk<'a, H>,
+    /// There is no thread for this connection's request.
+    refuses: bool,
+    panicked: bool,
+}
+
+impl<'a, H: Handler> Guard<'a, H> {
+    pub(super) fn new(handler: &'a mut H, desk: &'a Desk<'a, H>, refuses: bool) -> Self {
+        Self { handler, desk, refuses, panicked: false }
+    }
+
+    /// After a panic the handler's own state may be half changed. It is the handler's, and only its next request can see it.
+    fn guard<T>(&mut self, act: impl FnOnce(&mut H) -> T) -> Option<T> {
+        let result = catch_unwind(AssertUnwindSafe(|| act(self.handler)));
+        self.panicked |= result.is_err();
+        result.ok()
+    }
+}
+
+impl<H: Handler> RequestHandler for Guard<'_, H> {
+    fn dispatch(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent, SendError> {
+        if std::mem::take(&mut self.refuses) {
+            return response.send_error_with_fields(
+                status::SERVICE_UNAVAILABLE,
+                "All handlers are busy",
+                "The server has more to do than it can",
+                &[("Retry-After", "1")],
+            );
+        }
+        self.desk.enter(Kind::of(request.method().as_bytes(), request.path()));
+        let result =
+            self.guard(|handler| handler.dispatch(request, response)).unwrap_or(Err(SendError::Failed));
+        self.desk.leave();
+        if result.is_err() && self.desk.is_overloaded() {
+            return Err(SendError::Content(ReadError::Refused(RequestError::Overloaded)));
+        }
+        result
+    }
+
+    fn allowed_methods(&mut self, request: &RequestHead<'_>) -> Option<Methods> {
+        self.guard(|handler| handler.allowed_methods(request)).flatten()
+    }
+
+    fn content_bytes_max(&mut self, request: &RequestHead<'_>, default: u64) -> u64 {
+        self.guard(|handler| handler.content_bytes_max(request, default)).unwrap_or(default)
+    }
+
+    fn produce(&mut self, key: u32, position: u64, out: &mut [u8]) -> Result<(), SendError> {
+        self.guard(|handler| handler.produce(key, position, out)).unwrap_or(Err(SendError::Failed))
+    }
+
+    fn log_request(&mut self, entry: &LogEntry<'_>) {
+        self.guard(|handler| handler.log_request(entry));
+        if let Some(log) = &self.desk.reactor.log {
+            log.request(entry);
+        }
+    }
+
+    fn log_error(&mut self, entry: &LogEntry<'_>, message: &str) {
+        let message = if std::mem::take(&mut self.panicked) { "Handler panicked" } else { message };
+        self.guard(|handler| handler.log_error(entry, message));
+        if let Some(log) = &self.desk.reactor.log {
+            log.error(entry, message);
+        }
+    }
+
+    fn log_message(&mut self, entry: &LogEntry<'_>, message: &str) {
+        self.guard(|handler| handler.log_message(entry, message));
+        if let Some(log) = &self.desk.reactor.log {
+            log.message(entry.peer, message);
+        }
+    }
+
+    fn finish(&mut self) {
+        self.guard(H::finish);
+    }
+}

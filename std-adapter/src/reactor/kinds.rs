@@ -1,0 +1,147 @@
+//! Which kinds of request were seen to wait?
+//!
+//! A kind is a method and the first segment of a path: `GET /reports`. When a handler was seen to wait in it, the next requests
+//! of the kind are given to spare threads up front, and the loop need not be handed over for each of them. A kind that has not
+//! waited for a while is served by the loop again.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// Kinds that can be known at a time. Two that share a place push each other out, which costs time and nothing else.
+const PLACES: usize = 256;
+/// Octets of a path that tell kinds apart.
+const PATH_MAX: usize = 32;
+/// So many requests in a row that did not wait, and the kind is forgotten.
+const PATIENCE: u64 = 255;
+
+/// A kind of request, as a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kind(u64);
+
+impl Kind {
+    pub(super) fn of(method: &[u8], path: &[u8]) -> Self {
+        let path = path.get(..PATH_MAX).unwrap_or(path);
+        let end = path.iter().skip(1).position(|&octet| octet == b'/').map_or(path.len(), |at| at + 1);
+        let segment = path.get(..end).unwrap_or(path);
+        // FNV-1a.
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        for &octet in method.iter().chain(segment) {
+            hash = (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3);
+        }
+        Self(hash)
+    }
+
+    /// The kind of a request whose head begins so, or something else where that is no plain request.
+    pub(super) fn of_head(head: &[u8]) -> Option<Self> {
+        let head = head.get(..PATH_MAX + 16).unwrap_or(head);
+        let space = head.iter().position(|&octet| octet == b' ')?;
+        let (method, target) = head.split_at_checked(space)?;
+        let target = target.get(1..)?;
+        let end =
+            target.iter().position(|&octet| matches!(octet, b' ' | b'?' | b'\r')).unwrap_or(target.len());
+        Some(Self::of(method, target.get(..end)?))
+    }
+
+    pub(super) fn number(self) -> u64 {
+        self.0
+    }
+
+    pub(super) fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
+    fn place(self) -> usize {
+        usize::try_from(self.0 >> 8).unwrap_or(0) % PLACES
+    }
+}
+
+/// The kinds that are known to wait. Each place has the upper octets of a kind, and in the lowest how often it may still not
+/// wait.
+#[derive(Debug)]
+pub(super) struct Kinds {
+    places: Vec<AtomicU64>,
+    /// Places that are taken: as long as there are none, nobody looks further.
+    known: AtomicUsize,
+}
+
+impl Default for Kinds {
+    fn default() -> Self {
+        Self { places: (0..PLACES).map(|_| AtomicU64::new(0)).collect(), known: AtomicUsize::new(0) }
+    }
+}
+
+impl Kinds {
+    pub(super) fn is_empty(&self) -> bool {
+        self.known.load(Ordering::Relaxed) == 0
+    }
+
+    pub(super) fn waits(&self, kind: Kind) -> bool {
+        let known = self.places.get(kind.place()).map_or(0, |place| place.load(Ordering::Relaxed));
+        known != 0 && known >> 8 == kind.0 >> 8
+    }
+
+    /// A handler waits in this kind.
+    pub(super) fn saw_wait(&self, kind: Kind) {
+        let Some(place) = self.places.get(kind.place()) else { return };
+        if place.swap(kind.0 & !0xff | PATIENCE, Ordering::Relaxed) == 0 {
+            self.known.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A request of this kind was answered without waiting.
+    pub(super) fn saw_no_wait(&self, kind: Kind) {
+        let Some(place) = self.places.get(kind.place()) else { return };
+        let known = place.load(Ordering::Relaxed);
+        if known == 0 || known >> 8 != kind.0 >> 8 {
+            return;
+        }
+        let next = if known & 0xff <= 1 { 0 } else { known - 1 };
+        let swapped = place.compare_exchange(known, next, Ordering::Relaxed, Ordering::Relaxed);
+        if swapped.is_ok() && next == 0 {
+            self.known.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_a_method_and_a_first_segment() {
+        let kind = Kind::of(b"GET", b"/reports/1");
+        assert_eq!(kind, Kind::of(b"GET", b"/reports"));
+        assert_eq!(kind, Kind::of(b"GET", b"/reports/2/x"));
+        assert_ne!(kind, Kind::of(b"POST", b"/reports"));
+        assert_ne!(kind, Kind::of(b"GET", b"/report"));
+        assert_ne!(Kind::of(b"GET", b"/"), Kind::of(b"GET", b""));
+    }
+
+    #[test]
+    fn a_head_tells_its_kind_before_it_is_parsed() {
+        let kind = Some(Kind::of(b"GET", b"/slow"));
+        for head in
+            ["GET /slow?ms=1 HTTP/1.1\r\n", "GET /slow HTTP/1.1\r\nHost: a", "GET /slow/x", "GET /slow\r"]
+        {
+            assert_eq!(Kind::of_head(head.as_bytes()), kind, "{head}");
+        }
+        let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(100));
+        assert_eq!(Kind::of_head(long.as_bytes()), Some(Kind::of(b"GET", &long.as_bytes()[4..105])));
+        assert_eq!(Kind::of_head(b"GET"), None);
+    }
+
+    #[test]
+    fn a_kind_is_forgotten_when_it_no_longer_waits() {
+        let kinds = Kinds::default();
+        let kind = Kind::of(b"GET", b"/slow");
+        assert!(kinds.is_empty() && !kinds.waits(kind));
+        kinds.saw_wait(kind);
+        kinds.saw_wait(kind);
+        assert!(!kinds.is_empty() && kinds.waits(kind));
+        assert!(!kinds.waits(Kind::of(b"GET", b"/fast")));
+        for _ in 0..PATIENCE {
+            assert!(kinds.waits(kind));
+            kinds.saw_no_wait(kind);
+        }
+        assert!(kinds.is_empty() && !kinds.waits(kind));
+    }
+}

@@ -1,0 +1,414 @@
+//! The engine: event loops that serve many connections each, with handlers that are plain functions.
+//!
+//! ```text
+//!              ┌──────── loop (epoll, slots, deadlines) ────────┐
+//!   sockets ──►│ wait ─► serve: recv, head, handler, send ──► … │──► wait ─► …
+//!              └────────────────────│───────────────────────────┘
+//!                                   │ the handler is about to wait, or was seen to
+//!                                   ▼
+//!                 a spare thread drives the loop from here on; this one
+//!                 finishes the handler, brings the connection back, and is spare
+//! ```
+//!
+//! A loop belongs to whichever thread drives it. Its handlers run on that thread, one after the other, with no queue and no
+//! second thread between a request and its answer. That is the fastest thing there is as long as a handler does not wait; so
+//! before one waits for its client ([`stream`]), or when one was found waiting for something else ([`monitor`]), another thread
+//! takes the loop. Requests of a [kind](kinds) that was found waiting go to another thread up front.
+//!
+//! What a connection at rest keeps is in [`peer`]: no buffers, no thread.
+
+mod desk;
+mod event_loop;
+mod guard;
+mod inbox;
+mod kinds;
+mod monitor;
+mod peer;
+mod poller;
+mod rates;
+mod serve;
+mod slab;
+mod spare;
+mod stream;
+mod timer;
+
+pub(crate) use rates::Rates;
+
+use crate::clock::SystemClock;
+use crate::log::Log;
+use crate::settings::Settings;
+use event_loop::Loop;
+use httpling_core::{Config, RequestHandler};
+use kinds::Kinds;
+use monitor::{Monitor, Worker};
+use poller::Listener;
+use serve::Buffers;
+use slab::Stage;
+use socket2::SockRef;
+use spare::{Bounds, Done, Given, Seat, Spares, Work};
+use std::fmt;
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A handler that can go from thread to thread.
+pub(crate) trait Handler: RequestHandler + Send + 'static {}
+
+impl<H: RequestHandler + Send + 'static> Handler for H {}
+
+/// Makes handlers; `None` when it makes no more.
+pub(crate) type Factory<H> = Box<dyn Fn(SocketAddr) -> Option<H> + Send + Sync>;
+
+/// Content so short is waited for by the loop, and longer content by its handler, on a thread of its own: what is longer might be
+/// refused before it is sent, and costs a connection as much memory as it has octets.
+const AWAITED_BYTES_MAX: u32 = 16 * 1024;
+
+/// How long after the end of the drain a loop may need to notice it.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// What a server has whether it is being driven or not.
+#[derive(Debug)]
+pub(crate) struct Base {
+    pub(crate) settings: Settings,
+    pub(crate) clock: SystemClock,
+    pub(crate) log: Option<Log>,
+    stopping: AtomicBool,
+    /// What is to be told when it ends.
+    driven: Mutex<Vec<Arc<dyn Driven>>>,
+}
+
+/// Something that looks at [`Base::stopping`] when it is woken.
+trait Driven: fmt::Debug + Send + Sync {
+    fn wake(&self);
+}
+
+impl Base {
+    pub(crate) fn new(settings: Settings, clock: SystemClock, log: Option<Log>) -> Self {
+        Self { settings, clock, log, stopping: AtomicBool::new(false), driven: Mutex::default() }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Ends all that drives it.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        for driven in &*self.driven() {
+            driven.wake();
+        }
+    }
+
+    fn driven(&self) -> MutexGuard<'_, Vec<Arc<dyn Driven>>> {
+        self.driven.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn config(&self) -> Config<'_> {
+        let settings = &self.settings;
+        Config {
+            limits: settings.limits,
+            leniency: settings.leniency,
+            protocol: settings.protocol,
+            awaited_content_bytes_max: AWAITED_BYTES_MAX,
+            server: settings.server.as_deref(),
+            clock: Some(&self.clock),
+            stopping: Some(&self.stopping),
+            ..Config::DEFAULT
+        }
+    }
+}
+
+/// A server that is being driven.
+struct Reactor<H> {
+    base: Arc<Base>,
+    factory: Factory<H>,
+    loops: Vec<Loop<H>>,
+    spares: Spares<H>,
+    kinds: Kinds,
+    monitor: Monitor,
+    began: Instant,
+    /// Connections there are, and may be.
+    connections: AtomicUsize,
+    connections_max: usize,
+    /// Connections that may still be accepted.
+    accepts_left: AtomicU64,
+    /// A loop waits for a connection to end.
+    needs_place: AtomicBool,
+    last_complaint: AtomicU64,
+    running: Mutex<usize>,
+    ended: Condvar,
+}
+
+impl<H> fmt::Debug for Reactor<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reactor").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+impl<H> std::ops::Deref for Reactor<H> {
+    type Target = Base;
+
+    fn deref(&self) -> &Base {
+        &self.base
+    }
+}
+
+/// How much of a server is driven.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    pub(crate) loops: usize,
+    /// Connections that are accepted.
+    pub(crate) accepts: u64,
+}
+
+/// Serves the connections of a listener until the server is stopped, or as many as are wanted.
+///
+/// # Errors
+/// When there are no descriptors or threads to begin with.
+pub(crate) fn run<H: Handler>(
+    base: &Arc<Base>,
+    listener: &TcpListener,
+    extent: Extent,
+    factory: Factory<H>,
+) -> io::Result<()> {
+    let settings = &base.settings;
+    let connections_max = settings.connections_max.min(raise_descriptor_limit());
+    let loops = (0..extent.loops)
+        .map(|_| Loop::new(Listener::clone_of(listener)?))
+        .collect::<io::Result<Vec<Loop<H>>>>()?;
+    let bounds = Bounds { loops: extent.loops, spares: settings.spares, queue: settings.queue_max };
+    let reactor = Arc::new(Reactor {
+        base: Arc::clone(base),
+        factory,
+        loops,
+        spares: Spares::new(bounds),
+        kinds: Kinds::default(),
+        monitor: Monitor::default(),
+        began: Instant::now(),
+        connections: AtomicUsize::new(0),
+        connections_max,
+        accepts_left: AtomicU64::new(extent.accepts),
+        needs_place: AtomicBool::new(false),
+        last_complaint: AtomicU64::new(0),
+        running: Mutex::new(extent.loops),
+        ended: Condvar::new(),
+    });
+    let driven: Arc<dyn Driven> = Arc::<Reactor<H>>::clone(&reactor);
+    base.driven().push(Arc::clone(&driven));
+    let watched = Arc::clone(&reactor);
+    std::thread::Builder::new().name("httpling-watch".to_owned()).spawn(move || monitor::watch(&watched))?;
+    let mut result = Ok(());
+    for index in 0..extent.loops {
+        if !reactor.employ(Work::Drive { index, turn: 0 }) {
+            result = Err(io::Error::other("cannot start the threads of the server"));
+            base.stop();
+            reactor.loop_ended();
+        }
+    }
+    reactor.wait(|| {
+        // Clients are refused from now on, and go elsewhere. (Where the system does not know this of a socket that listens, they
+        // wait until the server is dropped.)
+        _ = SockRef::from(listener).shutdown(Shutdown::Both);
+    });
+    reactor.monitor.end();
+    reactor.spares.end();
+    base.driven().retain(|other| !Arc::ptr_eq(other, &driven));
+    if let Some(log) = &base.log {
+        log.drain(Duration::from_millis(200));
+    }
+    result
+}
+
+impl<H: Handler> Driven for Reactor<H> {
+    fn wake(&self) {
+        for this in &self.loops {
+            this.inbox.call();
+        }
+        // Whoever is about to wait has the lock, and has not looked yet or waits already.
+        drop(self.running.lock());
+        self.ended.notify_all();
+    }
+}
+
+impl<H: Handler> Reactor<H> {
+    /// Waits until all loops have ended; when the server is stopping, not longer than its connections may take.
+    fn wait(&self, on_stopping: impl FnOnce()) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        while *running > 0 && !self.is_stopping() {
+            running = self.ended.wait(running).unwrap_or_else(PoisonError::into_inner);
+        }
+        if self.is_stopping() {
+            on_stopping();
+        }
+        let end = Instant::now() + self.settings.drain + GRACE;
+        while *running > 0 {
+            let patience = end.saturating_duration_since(Instant::now());
+            if patience.is_zero() {
+                return;
+            }
+            running = self.ended.wait_timeout(running, patience).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn loop_ended(&self) {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.ended.notify_all();
+    }
+
+    /// Finds a thread for a piece of work. False when there is none.
+    fn employ(self: &Arc<Self>, work: Work<H>) -> bool {
+        match self.spares.give(work) {
+            Given::Taken => true,
+            Given::Spawn(work) => self.spawn(work).is_none(),
+            Given::Refused(_) => false,
+        }
+    }
+
+    /// Makes a thread, which begins with this work. Gives the work back when that cannot be.
+    fn spawn(self: &Arc<Self>, work: Work<H>) -> Option<Work<H>> {
+        // What is moved into a thread that is not made is lost, and a connection is worth more than that.
+        let seat = Seat::new(work);
+        let (reactor, seat_too) = (Arc::clone(self), Arc::clone(&seat));
+        let spawned =
+            std::thread::Builder::new().name("httpling".to_owned()).spawn(move || reactor.live(&seat_too));
+        if spawned.is_ok() {
+            return None;
+        }
+        let work = seat.take()?;
+        self.spares.not_spawned(&work);
+        Some(work)
+    }
+
+    /// A thread's life.
+    fn live(self: &Arc<Self>, seat: &Arc<Seat<H>>) {
+        let mut buffers = Buffers::new(&self.settings);
+        let config = self.base.config();
+        let worker = Worker::this();
+        let mut next = seat.take();
+        while let Some(work) = next {
+            let done = match work {
+                Work::Drive { index, turn } => {
+                    event_loop::drive(self, index, turn, &worker, &mut buffers, &config);
+                    Done::Drove
+                }
+                Work::Serve(errand) => {
+                    event_loop::serve_beside(self, errand, &mut buffers, &config);
+                    Done::Served
+                }
+            };
+            next = self.spares.next(seat, done);
+        }
+    }
+}
+
+impl<H> Reactor<H> {
+    /// Milliseconds since it began.
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn message(&self, text: &str) {
+        if let Some(log) = &self.log {
+            log.message(None, text);
+        }
+    }
+
+    /// As [`message`](Self::message), at most once a second.
+    fn complain(&self, text: &str) {
+        let second = self.now() / 1000 + 1;
+        if self.last_complaint.swap(second, Ordering::Relaxed) != second {
+            self.message(text);
+        }
+    }
+
+    // ---- how many connections ----
+
+    fn accepts_no_more(&self) -> bool {
+        self.accepts_left.load(Ordering::Relaxed) == 0
+    }
+
+    fn has_place(&self) -> bool {
+        self.connections.load(Ordering::SeqCst) < self.connections_max
+    }
+
+    fn connection_began(&self) {
+        self.connections.fetch_add(1, Ordering::SeqCst);
+        // Without a bound it is never used up.
+        self.accepts_left.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn wait_for_place(&self) {
+        self.needs_place.store(true, Ordering::SeqCst);
+    }
+
+    fn connection_ended(&self) {
+        self.connections.fetch_sub(1, Ordering::SeqCst);
+        if self.needs_place.load(Ordering::SeqCst) && self.needs_place.swap(false, Ordering::SeqCst) {
+            for this in &self.loops {
+                this.inbox.send(inbox::Message::Listen);
+            }
+        }
+    }
+}
+
+impl Settings {
+    /// How long a connection may be in a stage.
+    fn patience_ms(&self, stage: Stage) -> u64 {
+        /// What is left of the request's content, or comes after the last response, is worth no longer wait.
+        const REST: Duration = Duration::from_secs(1);
+        let rates = &self.rates;
+        let patience = match stage {
+            Stage::New => rates.first_byte,
+            Stage::Idle => rates.idle,
+            Stage::Head => rates.head,
+            Stage::Content => rates.content,
+            Stage::Writing => rates.write,
+            Stage::Draining | Stage::Lingering => REST,
+        };
+        u64::try_from(patience.as_millis()).unwrap_or(u64::MAX / 2)
+    }
+}
+
+/// Lets this process have as many descriptors as it may, and says how many connections that is.
+fn raise_descriptor_limit() -> usize {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        /// For listeners, logs, and what handlers open.
+        const OTHERS: u64 = 64;
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        // It is refused where the hard limit is no limit; then what there was is what there is.
+        _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+        let current = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        usize::try_from(current.saturating_sub(OTHERS).max(1)).unwrap_or(usize::MAX)
+    }
+    #[cfg(not(unix))]
+    usize::MAX
+}
+
+/// Faults of the client's or of the network on the way: the next connection may be there already.
+fn is_clients_fault(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown, NetworkUnreachable,
+        TimedOut,
+    };
+    /// `EPROTO`, which has no name in `std`.
+    #[cfg(target_os = "linux")]
+    const PROTOCOL_ERROR: i32 = 71;
+    let known = [
+        ConnectionAborted,
+        ConnectionReset,
+        HostUnreachable,
+        Interrupted,
+        NetworkDown,
+        NetworkUnreachable,
+        TimedOut,
+    ];
+    #[cfg(target_os = "linux")]
+    if error.raw_os_error() == Some(PROTOCOL_ERROR) {
+        return true;
+    }
+    known.contains(&error.kind())
+}

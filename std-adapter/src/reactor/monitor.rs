@@ -1,0 +1,176 @@
+//! Sees when a handler waits for something that is not its socket, or just takes long: then its loop goes to another thread.
+//!
+//! A thread that looks at the loops once in a tick, while any of them is awake. A call that is the same one as a tick ago is
+//! stuck. If its thread sleeps, its loop is handed over and its kind of request noted as one that waits. If its thread computes,
+//! or waits for its turn on a processor, the loop is handed over a few ticks later, and its kind is noted only when the thread
+//! is found sleeping after all: more threads help those who sleep, and nobody else.
+
+use super::inbox::Message;
+use super::kinds::Kind;
+use super::spare::Work;
+use super::{Handler, Reactor};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
+use std::time::Duration;
+
+/// How long a call may hold up a loop.
+pub(super) const TICK: Duration = Duration::from_millis(1);
+/// Ticks that a call may compute.
+const COMPUTING: u32 = 4;
+/// Ticks for which a call is watched that computed when it lost its loop.
+const WATCHED: u32 = 64;
+/// Ticks without anything to see before it sleeps.
+const QUIET: u32 = 16;
+
+/// A thread, as the monitor sees it.
+#[derive(Debug)]
+pub(super) struct Worker {
+    /// The system's number of it.
+    thread: u64,
+    /// The call in which it is; 0 outside of calls.
+    pub(super) call: AtomicU64,
+}
+
+impl Worker {
+    /// The calling thread.
+    pub(super) fn this() -> Arc<Self> {
+        Arc::new(Self { thread: this_thread(), call: AtomicU64::new(0) })
+    }
+
+    fn sleeps(&self) -> bool {
+        sleeps(self.thread)
+    }
+}
+
+/// A loop, as it was found in the last tick.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    call: u64,
+    ticks: u32,
+}
+
+/// A call that computed when it lost its loop.
+#[derive(Debug)]
+struct Watched {
+    worker: Arc<Worker>,
+    call: u64,
+    kind: Kind,
+    ticks: u32,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Monitor {
+    thread: OnceLock<Thread>,
+    sleeps: AtomicBool,
+    ended: AtomicBool,
+}
+
+impl Monitor {
+    /// A loop is awake: so is the monitor.
+    pub(super) fn wake(&self) {
+        if self.sleeps.load(Ordering::SeqCst)
+            && self.sleeps.swap(false, Ordering::SeqCst)
+            && let Some(thread) = self.thread.get()
+        {
+            thread.unpark();
+        }
+    }
+
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+}
+
+/// The monitor's life.
+pub(super) fn watch<H: Handler>(reactor: &Arc<Reactor<H>>) {
+    let monitor = &reactor.monitor;
+    _ = monitor.thread.set(std::thread::current());
+    let mut seen = vec![Seen::default(); reactor.loops.len()];
+    let mut watched: Vec<Watched> = Vec::new();
+    let mut quiet = 0;
+    while !monitor.ended.load(Ordering::SeqCst) {
+        for (index, seen) in seen.iter_mut().enumerate() {
+            watched.extend(look(reactor, index, seen));
+        }
+        watched.retain_mut(|watched| {
+            watched.ticks += 1;
+            if watched.worker.call.load(Ordering::Relaxed) != watched.call || watched.ticks > WATCHED {
+                return false;
+            }
+            let sleeps = watched.worker.sleeps();
+            if sleeps {
+                reactor.kinds.saw_wait(watched.kind);
+            }
+            !sleeps
+        });
+        for errand in reactor.spares.take_overdue(reactor.settings.queue_patience) {
+            if let Some(this) = reactor.loops.get(errand.index) {
+                this.inbox.send(Message::Refuse { key: errand.key, peer: errand.peer });
+            }
+        }
+        quiet = if has_work(reactor) || !watched.is_empty() { 0 } else { quiet + 1 };
+        if quiet < QUIET {
+            std::thread::sleep(TICK);
+            continue;
+        }
+        // A loop that wakes up looks at this after it has said that it is awake, and this looks at the loops after it.
+        monitor.sleeps.store(true, Ordering::SeqCst);
+        while monitor.sleeps.load(Ordering::SeqCst)
+            && !monitor.ended.load(Ordering::SeqCst)
+            && !has_work(reactor)
+        {
+            std::thread::park();
+        }
+        monitor.sleeps.store(false, Ordering::SeqCst);
+        quiet = 0;
+    }
+}
+
+/// Looks at one loop, and hands it over if it is stuck. Tells of a call that is to be watched.
+fn look<H: Handler>(reactor: &Arc<Reactor<H>>, index: usize, seen: &mut Seen) -> Option<Watched> {
+    let this = reactor.loops.get(index)?;
+    let call = this.busy.load(Ordering::Relaxed);
+    if call == 0 || call != seen.call {
+        *seen = Seen { call, ticks: 0 };
+        return None;
+    }
+    seen.ticks += 1;
+    let worker = this.worker()?;
+    let kind = Some(this.kind.load(Ordering::Relaxed)).filter(|kind| *kind != 0).map(Kind::from_number);
+    let sleeps = worker.sleeps();
+    if !sleeps && seen.ticks < COMPUTING {
+        return None;
+    }
+    if let (true, Some(kind)) = (sleeps, kind) {
+        reactor.kinds.saw_wait(kind);
+    }
+    reactor.employ(Work::Drive { index, turn: call });
+    kind.filter(|_| !sleeps).map(|kind| Watched { worker, call, kind, ticks: 0 })
+}
+
+fn has_work<H: Handler>(reactor: &Reactor<H>) -> bool {
+    reactor.loops.iter().any(|this| !this.inbox.sleeps()) || reactor.spares.has_queue()
+}
+
+/// The system's number of the calling thread.
+fn this_thread() -> u64 {
+    #[cfg(target_os = "linux")]
+    return u64::try_from(rustix::thread::gettid().as_raw_nonzero().get()).unwrap_or(0);
+    #[cfg(not(target_os = "linux"))]
+    0
+}
+
+/// Does a thread of this process sleep? Where that cannot be seen, it does.
+fn sleeps(thread: u64) -> bool {
+    if !cfg!(target_os = "linux") {
+        return true;
+    }
+    // NUMBER (NAME) STATE …: the name may hold everything, but no bracket comes after it.
+    let stat = std::fs::read(format!("/proc/self/task/{thread}/stat")).unwrap_or_default();
+    let state = stat.rsplit(|&octet| octet == b')').next().and_then(|rest| rest.get(1));
+    state != Some(&b'R')
+}

@@ -1,0 +1,72 @@
+//! What is kept of a connection while nothing happens on it.
+
+use super::poller::{Readiness, Socket};
+use httpling_core::Connection;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A connection: its socket, its protocol state, its handler. Buffers are lent to it only while bytes are in them.
+#[derive(Debug)]
+pub(super) struct Peer<H> {
+    pub(super) socket: Arc<Socket>,
+    pub(super) address: SocketAddr,
+    pub(super) connection: Connection,
+    /// Made when the first request comes.
+    pub(super) handler: Option<H>,
+    /// What arrived and is not taken: a head that is not complete.
+    pub(super) pending: Vec<u8>,
+    /// What was said and is not sent.
+    pub(super) unsent: Vec<u8>,
+    /// What the socket is known to have.
+    pub(super) readiness: Readiness,
+    /// The client sends nothing more.
+    pub(super) ended: bool,
+    /// Its handler was told that it is over.
+    pub(super) finished: bool,
+    /// Its next request is answered with 503.
+    pub(super) refused: bool,
+    /// Octets that were dropped since all was said.
+    pub(super) dropped: u32,
+    /// Octets that were sent since something waits for room.
+    pub(super) written: u64,
+    /// Since when it is in its stage, in the loop's milliseconds.
+    pub(super) since: u64,
+}
+
+/// Why a connection is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    /// Its socket is ready for something.
+    Ready,
+    /// Its deadline is over.
+    TimedOut,
+    /// It is idle, and its place is needed, or the server ends.
+    Close,
+}
+
+impl<H> Peer<H> {
+    pub(super) fn new(socket: Arc<Socket>, address: SocketAddr) -> Self {
+        Self {
+            socket,
+            address,
+            connection: Connection::new(),
+            handler: None,
+            pending: Vec::new(),
+            unsent: Vec::new(),
+            readiness: Readiness::NOTHING,
+            ended: false,
+            finished: false,
+            refused: false,
+            dropped: 0,
+            written: 0,
+            since: 0,
+        }
+    }
+}
+
+/// What a connection at rest costs of ours, with a handler that keeps nothing and the allocator's rounding: promised are 300
+/// octets.
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    assert!(size_of::<Peer<()>>() + size_of::<super::slab::Slot<()>>() + 3 * 24 <= 300);
+};

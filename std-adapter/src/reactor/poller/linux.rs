@@ -1,0 +1,137 @@
+//! Readiness by epoll.
+
+use super::{LISTENER, Occurrence, Readiness, WAKER, timespec};
+use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::fd::OwnedFd;
+use rustix::net::{RecvFlags, SendFlags, SocketFlags, acceptfrom_with};
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+pub(in crate::reactor) type Socket = std::net::TcpStream;
+
+/// Events that are asked for at once.
+const EVENTS: usize = 256;
+
+/// The listener is told level-triggered: whoever leaves a connection in the queue is told again.
+pub(in crate::reactor) const ACCEPT_UNTIL_EMPTY: bool = false;
+
+/// One loop's view of its sockets.
+#[derive(Debug)]
+pub(in crate::reactor) struct Poller {
+    epoll: OwnedFd,
+}
+
+/// Ends the wait of a [`Poller`] from another thread.
+#[derive(Debug)]
+pub(in crate::reactor) struct Waker(OwnedFd);
+
+impl Poller {
+    pub(in crate::reactor) fn new() -> io::Result<(Self, Waker)> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let waker = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        // Edge-triggered: the count is never read, each addition to it is an event.
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        epoll::add(&epoll, &waker, epoll::EventData::new_u64(WAKER), flags)?;
+        Ok((Self { epoll }, Waker(waker)))
+    }
+
+    /// One of the loops that wait is woken for a connection, not all of them.
+    pub(in crate::reactor) fn add_listener(&self, listener: &mut Listener) -> io::Result<()> {
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::EXCLUSIVE;
+        Ok(epoll::add(&self.epoll, &listener.0, epoll::EventData::new_u64(LISTENER), flags)?)
+    }
+
+    pub(in crate::reactor) fn remove_listener(&self, listener: &mut Listener) -> io::Result<()> {
+        Ok(epoll::delete(&self.epoll, &listener.0)?)
+    }
+
+    pub(in crate::reactor) fn add(&self, socket: &mut Socket, token: u64) -> io::Result<()> {
+        let flags =
+            epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
+        Ok(epoll::add(&self.epoll, &*socket, epoll::EventData::new_u64(token), flags)?)
+    }
+
+    /// Waits; `None` is for ever. An interruption is no event.
+    pub(in crate::reactor) fn wait(
+        &mut self,
+        occurrences: &mut Vec<Occurrence>,
+        patience: Option<Duration>,
+    ) -> io::Result<()> {
+        let patience = patience.map(timespec);
+        let mut events = [const { MaybeUninit::uninit() }; EVENTS];
+        let events = match epoll::wait(&self.epoll, &mut events, patience.as_ref()) {
+            Ok((events, _)) => events,
+            Err(rustix::io::Errno::INTR) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        occurrences.extend(events.iter().map(|event| {
+            let (token, flags) = (event.data.u64(), event.flags);
+            let mut readiness = Readiness::NOTHING;
+            if flags.intersects(epoll::EventFlags::IN | epoll::EventFlags::RDHUP) {
+                readiness.add(Readiness::READ);
+            }
+            if flags.contains(epoll::EventFlags::OUT) {
+                readiness.add(Readiness::WRITE);
+            }
+            if flags.contains(epoll::EventFlags::RDHUP) {
+                readiness.add(Readiness::END);
+            }
+            // The next read or write says what happened.
+            if flags.intersects(epoll::EventFlags::HUP | epoll::EventFlags::ERR) {
+                readiness.add(Readiness::READ);
+                readiness.add(Readiness::WRITE);
+            }
+            Occurrence { token, readiness }
+        }));
+        Ok(())
+    }
+}
+
+impl Waker {
+    pub(in crate::reactor) fn wake(&self) {
+        // It fails only when the count is full, and then its owner has been woken.
+        _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+}
+
+/// Reads what is there. (The C library's call is twice as long: it could be cancelled.)
+///
+/// # Errors
+/// The system's: `WouldBlock` when nothing is there.
+pub(in crate::reactor) fn recv(socket: &Socket, buffer: &mut [u8]) -> io::Result<usize> {
+    let (count, _) = rustix::net::recv(socket, buffer, RecvFlags::empty())?;
+    Ok(count)
+}
+
+/// Writes what there is room for.
+///
+/// # Errors
+/// The system's: `WouldBlock` when there is no room.
+pub(in crate::reactor) fn send(socket: &Socket, bytes: &[u8]) -> io::Result<usize> {
+    Ok(rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?)
+}
+
+/// Where connections come from.
+#[derive(Debug)]
+pub(in crate::reactor) struct Listener(TcpListener);
+
+impl Listener {
+    /// The same socket once more, for another loop. What its connections inherit is set here.
+    pub(in crate::reactor) fn clone_of(listener: &TcpListener) -> io::Result<Self> {
+        let listener = listener.try_clone()?;
+        listener.set_nonblocking(true)?;
+        // Head and content leave in one write, so there is nothing to gain by waiting for more (spec 29).
+        socket2::SockRef::from(&listener).set_tcp_nodelay(true)?;
+        Ok(Self(listener))
+    }
+
+    pub(in crate::reactor) fn accept(&self) -> io::Result<(Socket, SocketAddr)> {
+        let (socket, address) = acceptfrom_with(&self.0, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
+        let address = address
+            .and_then(|address| SocketAddr::try_from(address).ok())
+            .ok_or(io::ErrorKind::ConnectionAborted)?;
+        Ok((socket.into(), address))
+    }
+}

@@ -1,0 +1,102 @@
+//! Which sockets are ready? The system's answer, and all that differs between systems.
+//!
+//! Sockets are watched edge-triggered, for everything, once and for all: a connection costs one registration in its life, and
+//! bytes that arrive while its handler is running somewhere else are told once and not again and again. The price is to keep in
+//! mind what has been told until a read or a write comes back short.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod portable;
+
+#[cfg(target_os = "linux")]
+pub(super) use linux::*;
+#[cfg(not(target_os = "linux"))]
+pub(super) use portable::*;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io;
+use std::time::Duration;
+
+/// What an event is about: the listener, a call from another thread, or a slot of the slab with its generation.
+pub(super) const LISTENER: u64 = u64::MAX;
+pub(super) const WAKER: u64 = u64::MAX - 1;
+
+/// Something to do with a socket, as bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Readiness(u8);
+
+impl Readiness {
+    pub(super) const NOTHING: Self = Self(0);
+    /// There are bytes, or their end.
+    pub(super) const READ: Self = Self(1);
+    /// There is room, after there was none.
+    pub(super) const WRITE: Self = Self(2);
+    /// No byte follows those that are there.
+    pub(super) const END: Self = Self(4);
+
+    pub(super) fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    pub(super) fn remove(&mut self, other: Self) {
+        self.0 &= !other.0;
+    }
+}
+
+/// What happened to what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Occurrence {
+    pub(super) token: u64,
+    pub(super) readiness: Readiness,
+}
+
+/// Waits, on the calling thread, until the socket can be read from or written to. False when `patience` is over.
+///
+/// # Errors
+/// The system's.
+pub(super) fn wait_for(socket: &Socket, what: Readiness, patience: Duration) -> io::Result<bool> {
+    let flags = if what.has(Readiness::READ) { PollFlags::IN } else { PollFlags::OUT };
+    let mut places = [PollFd::new(socket, flags)];
+    match poll(&mut places, Some(&timespec(patience))) {
+        Ok(count) => Ok(count > 0),
+        Err(rustix::io::Errno::INTR) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads what is there; `None` when nothing is.
+///
+/// # Errors
+/// The system's.
+pub(super) fn read_now(socket: &Socket, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    now(|| recv(socket, buffer))
+}
+
+/// Writes what there is room for; `None` when there is none.
+///
+/// # Errors
+/// The system's.
+pub(super) fn write_now(socket: &Socket, bytes: &[u8]) -> io::Result<Option<usize>> {
+    now(|| send(socket, bytes))
+}
+
+fn now(mut act: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
+    loop {
+        match act() {
+            Ok(count) => return Ok(Some(count)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    // Centuries, not overflow.
+    Timespec::try_from(duration).unwrap_or(Timespec { tv_sec: 1 << 30, tv_nsec: 0 })
+}

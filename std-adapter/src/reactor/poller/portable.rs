@@ -1,0 +1,124 @@
+//! Readiness by whatever the system has, through mio.
+
+use super::{LISTENER, Occurrence, Readiness, WAKER};
+use mio::{Events, Interest, Poll, Token};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+pub(in crate::reactor) type Socket = mio::net::TcpStream;
+
+/// Events that are asked for at once.
+const EVENTS: usize = 256;
+
+/// The listener is told edge-triggered.
+pub(in crate::reactor) const ACCEPT_UNTIL_EMPTY: bool = true;
+
+/// One loop's view of its sockets.
+#[derive(Debug)]
+pub(in crate::reactor) struct Poller {
+    poll: Poll,
+    events: Events,
+}
+
+/// Ends the wait of a [`Poller`] from another thread.
+#[derive(Debug)]
+pub(in crate::reactor) struct Waker(mio::Waker);
+
+/// Tokens are as wide as an address: the slot's generation is cut, and a stale event is at worst a read of nothing.
+fn token(token: u64) -> Token {
+    Token(token as usize)
+}
+
+impl Poller {
+    pub(in crate::reactor) fn new() -> io::Result<(Self, Waker)> {
+        let poll = Poll::new()?;
+        let waker = mio::Waker::new(poll.registry(), token(WAKER))?;
+        Ok((Self { poll, events: Events::with_capacity(EVENTS) }, Waker(waker)))
+    }
+
+    pub(in crate::reactor) fn add_listener(&self, listener: &mut Listener) -> io::Result<()> {
+        self.poll.registry().register(&mut listener.0, token(LISTENER), Interest::READABLE)
+    }
+
+    pub(in crate::reactor) fn remove_listener(&self, listener: &mut Listener) -> io::Result<()> {
+        self.poll.registry().deregister(&mut listener.0)
+    }
+
+    pub(in crate::reactor) fn add(&self, socket: &mut Socket, slot: u64) -> io::Result<()> {
+        self.poll.registry().register(socket, token(slot), Interest::READABLE | Interest::WRITABLE)
+    }
+
+    /// Waits; `None` is for ever. An interruption is no event.
+    pub(in crate::reactor) fn wait(
+        &mut self,
+        occurrences: &mut Vec<Occurrence>,
+        patience: Option<Duration>,
+    ) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, patience) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
+            result => result?,
+        }
+        occurrences.extend(self.events.iter().map(|event| {
+            let mut readiness = Readiness::NOTHING;
+            if event.is_readable() || event.is_read_closed() || event.is_error() {
+                readiness.add(Readiness::READ);
+            }
+            if event.is_writable() || event.is_write_closed() || event.is_error() {
+                readiness.add(Readiness::WRITE);
+            }
+            // A socket may have to be read until it has nothing, and so must one whose end was told.
+            readiness.add(Readiness::END);
+            let token = match event.token() {
+                known if known == token(LISTENER) => LISTENER,
+                known if known == token(WAKER) => WAKER,
+                slot => slot.0 as u64,
+            };
+            Occurrence { token, readiness }
+        }));
+        Ok(())
+    }
+}
+
+impl Waker {
+    pub(in crate::reactor) fn wake(&self) {
+        // It fails only when its owner has been woken.
+        _ = self.0.wake();
+    }
+}
+
+/// Reads what is there.
+///
+/// # Errors
+/// The system's: `WouldBlock` when nothing is there.
+pub(in crate::reactor) fn recv(mut socket: &Socket, buffer: &mut [u8]) -> io::Result<usize> {
+    socket.read(buffer)
+}
+
+/// Writes what there is room for.
+///
+/// # Errors
+/// The system's: `WouldBlock` when there is no room.
+pub(in crate::reactor) fn send(mut socket: &Socket, bytes: &[u8]) -> io::Result<usize> {
+    socket.write(bytes)
+}
+
+/// Where connections come from.
+#[derive(Debug)]
+pub(in crate::reactor) struct Listener(mio::net::TcpListener);
+
+impl Listener {
+    /// The same socket once more, for another loop.
+    pub(in crate::reactor) fn clone_of(listener: &TcpListener) -> io::Result<Self> {
+        let listener = listener.try_clone()?;
+        listener.set_nonblocking(true)?;
+        Ok(Self(mio::net::TcpListener::from_std(listener)))
+    }
+
+    pub(in crate::reactor) fn accept(&self) -> io::Result<(Socket, SocketAddr)> {
+        let (socket, address) = self.0.accept()?;
+        // Head and content leave in one write, so there is nothing to gain by waiting for more (spec 29).
+        socket.set_nodelay(true)?;
+        Ok((socket, address))
+    }
+}

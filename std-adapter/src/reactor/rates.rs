@@ -1,0 +1,77 @@
+//! How slow may a client be?
+
+use std::time::Duration;
+
+/// Deadlines of a connection, and the least rates at which content must move.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rates {
+    /// A new connection that sends nothing.
+    pub(crate) first_byte: Duration,
+    /// A request's head, from its first byte to its last.
+    pub(crate) head: Duration,
+    /// A connection between two requests.
+    pub(crate) idle: Duration,
+    /// Content of a request that does not come at all.
+    pub(crate) content: Duration,
+    /// A response that the client does not take at all.
+    pub(crate) write: Duration,
+    /// Bytes a second, on average: of content after `content`, of a response after twice `write`.
+    pub(crate) bytes_per_second_min: u32,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self {
+            first_byte: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(15),
+            content: Duration::from_secs(20),
+            write: Duration::from_secs(30),
+            bytes_per_second_min: 500,
+        }
+    }
+}
+
+impl Rates {
+    /// How long to wait for the next bytes of content, when so much has come in so long a time; `None` when it is enough.
+    pub(crate) fn content_patience(&self, received: usize, elapsed: Duration) -> Option<Duration> {
+        Duration::from_millis(self.content_ms(received)).checked_sub(elapsed)
+    }
+
+    /// How long, in milliseconds, content may be on the way of which so much has come.
+    pub(crate) fn content_ms(&self, received: usize) -> u64 {
+        let earned = received as u64 * 1000 / u64::from(self.bytes_per_second_min.max(1));
+        u64::try_from(self.content.as_millis()).unwrap_or(u64::MAX / 2).saturating_add(earned)
+    }
+
+    /// How long to wait until the client takes more, when it has taken so much in so long a time; `None` when it is enough.
+    pub(crate) fn write_patience(&self, sent: u64, elapsed: Duration) -> Option<Duration> {
+        let is_slow = elapsed > self.write * 2
+            && sent < u64::from(self.bytes_per_second_min).saturating_mul(elapsed.as_secs());
+        (!is_slow).then_some(self.write)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn content_earns_time() {
+        let rates = Rates::default();
+        assert_eq!(rates.content_patience(0, SECOND * 5), Some(SECOND * 15));
+        assert_eq!(rates.content_patience(0, SECOND * 21), None);
+        assert_eq!(rates.content_patience(500, SECOND * 21), Some(Duration::ZERO));
+        assert_eq!(rates.content_patience(5000, SECOND * 21), Some(SECOND * 9));
+    }
+
+    #[test]
+    fn a_response_may_stall_and_may_not_crawl() {
+        let rates = Rates::default();
+        assert_eq!(rates.write_patience(0, SECOND * 59), Some(SECOND * 30));
+        assert_eq!(rates.write_patience(61 * 499, SECOND * 61), None);
+        assert_eq!(rates.write_patience(61 * 500, SECOND * 61), Some(SECOND * 30));
+    }
+}

@@ -1,0 +1,139 @@
+//! A connection's socket as the core's wire.
+//!
+//! Outside of handlers nothing waits: what the socket does not take is kept, and sent when there is room. Inside of a handler
+//! there is somebody who waits, and the loop, if this thread drives it, goes to another thread first.
+
+use super::Handler;
+use super::desk::Desk;
+use super::poller::{Readiness, Socket, read_now, wait_for, write_now};
+use embedded_io::ErrorKind;
+use httpling_core::Wire;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// Octets of deferred content that are offered to the socket at once.
+const PIECE: usize = 64 * 1024;
+/// Octets of deferred content that a connection may send before others have their turn.
+const TURN: usize = 1024 * 1024;
+
+pub(super) struct Stream<'a, H> {
+    socket: &'a Socket,
+    unsent: &'a mut Vec<u8>,
+    desk: &'a Desk<'a, H>,
+    /// The socket took less than it was offered.
+    pub(super) full: bool,
+    /// No byte is left in the socket, as far as is known.
+    pub(super) drained: bool,
+    pub(super) sent: usize,
+    received: usize,
+    waiting_since: Option<Instant>,
+}
+
+impl<'a, H: Handler> Stream<'a, H> {
+    pub(super) fn new(socket: &'a Socket, unsent: &'a mut Vec<u8>, desk: &'a Desk<'a, H>) -> Self {
+        Self { socket, unsent, desk, full: false, drained: false, sent: 0, received: 0, waiting_since: None }
+    }
+
+    /// Is something left that was said and not sent?
+    pub(super) fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
+    /// Did a handler read?
+    pub(super) fn has_read(&self) -> bool {
+        self.received > 0
+    }
+
+    /// Sends what is left. True when nothing is left any more.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub(super) fn send_unsent(&mut self) -> io::Result<bool> {
+        let mut gone = 0;
+        while let Some(rest) = self.unsent.get(gone..).filter(|rest| !rest.is_empty()) {
+            match write_now(self.socket, rest)? {
+                Some(count) => gone += count,
+                None => break,
+            }
+        }
+        self.sent += gone;
+        self.full = gone < self.unsent.len();
+        if self.full {
+            self.unsent.drain(..gone);
+        } else {
+            *self.unsent = Vec::new();
+        }
+        Ok(!self.full)
+    }
+
+    /// Waits, in a handler, until the socket is ready, or `patience` is over.
+    fn wait(&mut self, what: Readiness, patience: Option<Duration>) -> Result<(), ErrorKind> {
+        let patience = patience.filter(|patience| !patience.is_zero()).ok_or(ErrorKind::TimedOut)?;
+        if !self.desk.may_wait() {
+            return Err(ErrorKind::OutOfMemory);
+        }
+        match wait_for(self.socket, what, patience) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(ErrorKind::TimedOut),
+            Err(error) => Err(error.kind().into()),
+        }
+    }
+}
+
+impl<H: Handler> Wire for Stream<'_, H> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+        loop {
+            match read_now(self.socket, buffer) {
+                Ok(Some(count)) => {
+                    self.drained = count < buffer.len() && count > 0;
+                    self.received += count;
+                    return Ok(count);
+                }
+                Ok(None) => {
+                    let since = *self.waiting_since.get_or_insert_with(Instant::now);
+                    let patience = self.desk.rates().content_patience(self.received, since.elapsed());
+                    self.wait(Readiness::READ, patience)?;
+                }
+                Err(error) => return Err(error.kind().into()),
+            }
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
+        loop {
+            let result = if self.unsent.is_empty() {
+                write_now(self.socket, bytes)
+            } else {
+                // Order is kept: what was said before leaves before.
+                self.send_unsent()
+                    .and_then(|sent| if sent { write_now(self.socket, bytes) } else { Ok(None) })
+            };
+            match result {
+                Ok(Some(count)) => {
+                    self.full = count < bytes.len();
+                    self.sent += count;
+                    return Ok(count);
+                }
+                Ok(None) if !self.desk.in_handler() => {
+                    self.full = true;
+                    self.unsent.extend_from_slice(bytes);
+                    return Ok(bytes.len());
+                }
+                Ok(None) => {
+                    let since = *self.waiting_since.get_or_insert_with(Instant::now);
+                    let patience = self.desk.rates().write_patience(self.sent as u64, since.elapsed());
+                    self.wait(Readiness::WRITE, patience)?;
+                }
+                Err(error) => return Err(error.kind().into()),
+            }
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
+
+    fn room(&mut self) -> usize {
+        if self.full || self.has_unsent() || self.sent >= TURN { 0 } else { PIECE }
+    }
+}

@@ -1,0 +1,217 @@
+//! Settings of a server, each with a default: what it promises.
+
+use crate::reactor::Rates;
+use crate::server::{HttpServer, listen};
+use httpling_core::{Leniency, Limits, Version};
+use std::io;
+use std::net::ToSocketAddrs;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+/// What [`Builder`] collects.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) limits: Limits,
+    pub(crate) leniency: Leniency,
+    pub(crate) protocol: Version,
+    pub(crate) server: Option<String>,
+    pub(crate) loops: Option<usize>,
+    pub(crate) spares: usize,
+    pub(crate) queue_max: usize,
+    pub(crate) queue_patience: Duration,
+    pub(crate) connections_max: usize,
+    pub(crate) backlog: i32,
+    pub(crate) rates: Rates,
+    pub(crate) drain: Duration,
+    pub(crate) log: bool,
+}
+
+impl Settings {
+    pub(crate) fn loops(&self) -> usize {
+        self.loops.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
+    }
+}
+
+/// Settings of a server, each with a default: see [`HttpServer::builder`].
+#[derive(Clone, Debug)]
+pub struct Builder {
+    settings: Settings,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        let settings = Settings {
+            limits: Limits::DEFAULT,
+            leniency: Leniency::default(),
+            protocol: Version::Http11,
+            server: Some("httpling".to_owned()),
+            loops: None,
+            spares: 256,
+            queue_max: 1024,
+            queue_patience: Duration::from_secs(5),
+            connections_max: 16384,
+            backlog: 4096,
+            rates: Rates::default(),
+            drain: Duration::from_secs(10),
+            log: true,
+        };
+        Self { settings }
+    }
+}
+
+impl Builder {
+    /// The bounds of each connection. Default: [`Limits::DEFAULT`].
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.settings.limits = limits;
+        self
+    }
+
+    /// What to accept beyond the rules. Default: nothing.
+    #[must_use]
+    pub fn leniency(mut self, leniency: Leniency) -> Self {
+        self.settings.leniency = leniency;
+        self
+    }
+
+    /// The version of all responses. Default: HTTP/1.1; with HTTP/1.0, one request per connection.
+    #[doc(alias = "protocol_version")]
+    #[must_use]
+    pub fn protocol(mut self, version: Version) -> Self {
+        self.settings.protocol = version;
+        self
+    }
+
+    /// The `Server` field; `None` leaves it out. Default: `httpling`, without a version, which is nobody's business.
+    #[doc(alias = "server_version")]
+    #[must_use]
+    pub fn server_name(mut self, name: Option<&str>) -> Self {
+        self.settings.server = name.map(str::to_owned);
+        self
+    }
+
+    /// Threads that serve; at least 1. Default: one for each processor, which is as many as can be busy.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.settings.loops = Some(threads.max(1));
+        self
+    }
+
+    /// Threads besides, for handlers that wait; at least 1. Default: 256. They are made when they are needed, and end when they
+    /// are not.
+    #[must_use]
+    pub fn spare_threads_max(mut self, threads: usize) -> Self {
+        self.settings.spares = threads.max(1);
+        self
+    }
+
+    /// Requests that wait for a spare thread, when all have something to do. Default: 1024; the next one is answered with 503
+    /// and `Retry-After`.
+    #[must_use]
+    pub fn queue_max(mut self, requests: usize) -> Self {
+        self.settings.queue_max = requests;
+        self
+    }
+
+    /// How long they wait. Default: 5 s, then 503 with `Retry-After`: whoever asked has given up.
+    #[must_use]
+    pub fn queue_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.queue_patience = timeout;
+        self
+    }
+
+    /// Connections at a time. Default: 16384, or 64 less than the process may have descriptors, if that is less; that limit is
+    /// raised as far as it may be when the server starts. When there are as many, the one that has been idle for longest makes
+    /// place for a new one, and when none is idle the kernel's queue holds who comes.
+    #[must_use]
+    pub fn connections_max(mut self, connections: usize) -> Self {
+        self.settings.connections_max = connections.max(1);
+        self
+    }
+
+    /// Connections that the kernel lets wait until they are accepted. Default: 4096; Python's 5 is too few for the six
+    /// connections of a browser (spec 26).
+    #[doc(alias = "request_queue_size")]
+    #[must_use]
+    pub fn backlog(mut self, connections: u32) -> Self {
+        self.settings.backlog = i32::try_from(connections).unwrap_or(i32::MAX);
+        self
+    }
+
+    /// How long a new connection may be silent. Default: 10 s; it is closed without a word.
+    #[must_use]
+    pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.rates.first_byte = timeout;
+        self
+    }
+
+    /// How long a request's head may take, from its first byte to its last. Default: 10 s, then 408.
+    #[must_use]
+    pub fn head_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.rates.head = timeout;
+        self
+    }
+
+    /// How long a connection may be silent between two requests. Default: 15 s; it is closed without a word.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.rates.idle = timeout;
+        self
+    }
+
+    /// How long a handler waits for content, besides the time that content earns: see
+    /// [`bytes_per_second_min`](Self::bytes_per_second_min). Default: 20 s, then 408.
+    #[doc(alias = "timeout")]
+    #[must_use]
+    pub fn read_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.rates.content = timeout;
+        self
+    }
+
+    /// How long a client may take nothing of what is sent to it. Default: 30 s, then the connection is cut.
+    #[must_use]
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.rates.write = timeout;
+        self
+    }
+
+    /// How slow a client may be. Default: 500. Each so many bytes of content earn a second besides
+    /// [`read_timeout`](Self::read_timeout); a response that takes longer than twice [`write_timeout`](Self::write_timeout)
+    /// must have been as fast on average.
+    #[must_use]
+    pub fn bytes_per_second_min(mut self, bytes: u32) -> Self {
+        self.settings.rates.bytes_per_second_min = bytes.max(1);
+        self
+    }
+
+    /// How long running requests may go on after [`ShutdownHandle::shutdown`](crate::ShutdownHandle::shutdown). Default: 10 s.
+    #[must_use]
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.drain = timeout;
+        self
+    }
+
+    /// Write a line to stderr for each request, as Python does? Default: yes.
+    #[doc(alias = "log_message")]
+    #[must_use]
+    pub fn log(mut self, log: bool) -> Self {
+        self.settings.log = log;
+        self
+    }
+
+    /// Listens on the first of these addresses on which that can be done. Port 0 takes a free one. `[::]` takes IPv4
+    /// clients too, where the system can (spec 5).
+    ///
+    /// # Errors
+    /// Why the last address could not be listened on.
+    pub fn bind(self, addresses: impl ToSocketAddrs) -> io::Result<HttpServer> {
+        let mut result = Err(io::Error::new(io::ErrorKind::InvalidInput, "no address to listen on"));
+        for address in addresses.to_socket_addrs()? {
+            result = listen(address, self.settings.backlog);
+            if result.is_ok() {
+                break;
+            }
+        }
+        HttpServer::new(result?, self.settings)
+    }
+}

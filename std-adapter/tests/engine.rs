@@ -1,0 +1,528 @@
+//! The engine under what engines break under: crowds, waits, faults and the end of everything.
+//!
+//! As in `server.rs`, a test waits for what it expects to happen, not for time to pass.
+
+// A test that panics has failed: that is what it is for, in its helpers too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use common::{Client, Ending, Gate, PATIENCE, becomes_true};
+use httpling::{
+    Builder, HttpServer, Request, RequestHandler, Response, SendError, Sent, ShutdownHandle, status,
+};
+use std::fmt::Write as _;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
+
+/// A server on a thread of this process. It is ended with its test.
+struct Running {
+    address: SocketAddr,
+    handle: ShutdownHandle,
+    ended: Receiver<io::Result<()>>,
+}
+
+impl Running {
+    fn start(builder: Builder, demo: &Demo) -> Self {
+        let server = builder.log(false).bind("127.0.0.1:0").expect("a free port");
+        let (address, handle) = (server.local_addr(), server.shutdown_handle());
+        let (sender, ended) = channel();
+        let demo = demo.clone();
+        std::thread::spawn(move || {
+            let result = server.serve_forever(move |_| demo.clone());
+            // Nobody waits any more when the test has failed.
+            _ = sender.send(result);
+        });
+        Self { address, handle, ended }
+    }
+
+    fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    fn join(&self) {
+        self.ended.recv_timeout(2 * PATIENCE).expect("the server ends").expect("without an error");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.handle.shutdown();
+    }
+}
+
+#[derive(Clone, Default)]
+struct Demo {
+    gate: Gate,
+    served: Arc<AtomicUsize>,
+    dropped: Arc<AtomicUsize>,
+    /// Requests that this handler has served: it is one for each connection.
+    own: usize,
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        self.dropped.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Content that lives as long as the program, and that no socket holds.
+#[allow(clippy::cast_possible_truncation)] // Less than 23.
+static LARGE: [u8; 8 << 20] = {
+    let mut octets = [0; 8 << 20];
+    let mut place = 0;
+    while place < octets.len() {
+        // No two neighbours are alike.
+        octets[place] = b'a' + (place % 23) as u8;
+        place += 97;
+    }
+    octets
+};
+
+impl RequestHandler for Demo {
+    fn do_get(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent, SendError> {
+        self.served.fetch_add(1, Ordering::SeqCst);
+        self.own += 1;
+        let head = response.send_response(status::OK);
+        match request.path() {
+            b"/gate" => {
+                self.gate.pass();
+                head.end_with(b"at last")
+            }
+            b"/own" => head.end_with(self.own.to_string().as_bytes()),
+            b"/static" => head.end_with_static(&LARGE),
+            b"/produced" => head.end_with_producer(LARGE.len() as u64, 7),
+            b"/written" => {
+                let mut body = head.content_length(LARGE.len() as u64).end_headers()?;
+                body.write_all(&LARGE)?;
+                body.finish()
+            }
+            _ => head.end_with(b"Hello there"),
+        }
+    }
+
+    fn do_post(&mut self, mut request: Request<'_>, response: Response<'_>) -> Result<Sent, SendError> {
+        let mut content = [0; 4096];
+        let content = request.read_to_end(&mut content)?;
+        response.send_response(status::OK).end_with(content)
+    }
+
+    fn produce(&mut self, key: u32, position: u64, out: &mut [u8]) -> Result<(), SendError> {
+        assert_eq!(key, 7);
+        let position = usize::try_from(position).unwrap();
+        out.copy_from_slice(&LARGE[position..position + out.len()]);
+        Ok(())
+    }
+}
+
+fn one_loop() -> Builder {
+    HttpServer::builder().threads(1).drain_timeout(Duration::from_secs(3))
+}
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// One loop, and a handler that waits for something that is not its client: nobody else waits for it.
+#[test]
+fn a_handler_that_waits_holds_up_nobody() {
+    let demo = Demo::default();
+    let server = Running::start(one_loop(), &demo);
+    let mut slow: Vec<Client> = (0..20)
+        .map(|_| {
+            let mut client = server.client();
+            client.send("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
+            client
+        })
+        .collect();
+    demo.gate.wait_for(20);
+    let mut fast = server.client();
+    for _ in 0..100 {
+        assert_eq!(fast.get("/").text(), "Hello there");
+    }
+    demo.gate.open();
+    for client in &mut slow {
+        assert_eq!(client.reply().text(), "at last");
+        // The connection goes on where it was.
+        assert_eq!(client.get("/own").text(), "2");
+    }
+}
+
+/// More than there are threads: they wait for their turn, and all are answered.
+#[test]
+fn more_waiting_handlers_than_threads_queue() {
+    let demo = Demo::default();
+    let server = Running::start(one_loop().spare_threads_max(4), &demo);
+    // So that the kind is known.
+    let mut first = server.client();
+    first.send("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
+    demo.gate.wait_for(1);
+    assert_eq!(server.client().get("/").text(), "Hello there");
+    let mut others: Vec<Client> = (0..30)
+        .map(|_| {
+            let mut client = server.client();
+            client.send("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
+            client
+        })
+        .collect();
+    demo.gate.wait_for(3);
+    for _ in 0..20 {
+        assert_eq!(server.client().get("/").text(), "Hello there");
+    }
+    demo.gate.open();
+    assert_eq!(first.reply().text(), "at last");
+    for client in &mut others {
+        assert_eq!(client.reply().text(), "at last");
+    }
+}
+
+/// The queue is full, or waits for too long: whoever asks is told when to come again, and is not kept waiting.
+#[test]
+fn a_full_queue_is_a_503() {
+    for (queue, patience) in [(2, Duration::from_secs(60)), (1000, Duration::from_millis(100))] {
+        let demo = Demo::default();
+        let builder = one_loop().spare_threads_max(2).queue_max(queue).queue_timeout(patience);
+        let server = Running::start(builder, &demo);
+        let mut first = server.client();
+        first.send("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
+        demo.gate.wait_for(1);
+        assert_eq!(server.client().get("/").text(), "Hello there");
+        let mut others: Vec<Client> = (0..10)
+            .map(|_| {
+                let mut client = server.client();
+                client.send("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
+                client
+            })
+            .collect();
+        // One more may run, and two may wait where that is the bound; or one less, if the thread for it is still on its way.
+        let refused = if queue == 2 { 7 } else { 9 };
+        let mut left = Vec::new();
+        let mut seen = 0;
+        let all_refused = becomes_true(|| {
+            for mut client in others.drain(..) {
+                if client.has_something_within(Duration::from_millis(1)) {
+                    let reply = client.reply();
+                    assert_eq!((reply.status(), reply.value("Retry-After")), (503, Some("1")));
+                    client.expect_end();
+                    seen += 1;
+                } else {
+                    left.push(client);
+                }
+            }
+            others.append(&mut left);
+            seen >= refused
+        });
+        assert!(all_refused, "{seen} of {refused} were refused, {} are waiting", others.len());
+        demo.gate.open();
+        assert_eq!(first.reply().text(), "at last");
+        for client in &mut others {
+            assert_eq!(client.reply().text(), "at last");
+        }
+    }
+}
+
+/// Handlers that wait for content, one for each client, and one loop.
+#[test]
+fn slow_content_holds_up_nobody() {
+    let demo = Demo::default();
+    let server = Running::start(one_loop(), &demo);
+    let mut slow: Vec<Client> = (0..20)
+        .map(|_| {
+            let mut client = server.client();
+            client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+            client
+        })
+        .collect();
+    for _ in 0..20 {
+        assert_eq!(server.client().get("/").text(), "Hello there");
+    }
+    for client in &mut slow {
+        client.send(format!("3\r\ndef\r\n0\r\n\r\n{GET}"));
+    }
+    for client in &mut slow {
+        assert_eq!(client.reply().text(), "abcdef");
+        assert_eq!(client.reply().text(), "Hello there");
+    }
+}
+
+/// There are no threads left to wait on: that is said, and the loop goes on.
+#[test]
+fn slow_content_without_threads_is_a_503() {
+    let demo = Demo::default();
+    let server = Running::start(one_loop().spare_threads_max(1), &demo);
+    // In chunks: content whose length is known is waited for before its handler is called, if it is short.
+    let post = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
+    let mut first = server.client();
+    first.send(post);
+    // It gives its loop away as soon as it waits.
+    assert_eq!(server.client().get("/").text(), "Hello there");
+    let mut second = server.client();
+    let reply = second.ask(post);
+    assert_eq!(reply.status(), 503);
+    assert_eq!(server.client().get("/").text(), "Hello there");
+    first.send("3\r\ndef\r\n0\r\n\r\n");
+    assert_eq!(first.reply().text(), "abcdef");
+}
+
+/// Whoever does not read has no thread, whatever way the content is sent when the handler has returned; the others go on.
+#[test]
+fn slow_readers_hold_up_nobody() {
+    let demo = Demo::default();
+    // For those whose handler itself writes there are threads, and not for the others.
+    let server = Running::start(one_loop().spare_threads_max(4), &demo);
+    let mut slow = Vec::new();
+    for target in ["/static", "/produced", "/static", "/produced", "/static", "/produced", "/written"] {
+        let mut client = server.client();
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n{GET}"));
+        slow.push(client);
+    }
+    assert!(becomes_true(|| demo.served.load(Ordering::SeqCst) >= slow.len()));
+    for _ in 0..50 {
+        assert_eq!(server.client().get("/").text(), "Hello there");
+    }
+    for client in &mut slow {
+        assert!(client.reply().content == LARGE, "every byte, once");
+        assert_eq!(client.reply().text(), "Hello there");
+    }
+}
+
+/// A pipeline longer than all buffers, whose answers nobody reads before it is sent.
+#[test]
+fn long_pipelines_are_answered_byte_for_byte() {
+    const REQUESTS: usize = 900;
+    let server = Running::start(one_loop(), &Demo::default());
+    let mut client = server.client();
+    let filler = "x".repeat(300);
+    let mut requests = String::new();
+    for number in 0..REQUESTS {
+        write!(requests, "GET /own HTTP/1.1\r\nHost: a\r\nX: {filler}{number}\r\n\r\n").unwrap();
+    }
+    client.send(&requests);
+    for number in 1..=REQUESTS {
+        assert_eq!(client.reply().text(), number.to_string());
+    }
+    client.end_sending();
+    client.expect_end();
+}
+
+/// Answers that the client does not take, and behind them more requests than the buffers hold.
+#[test]
+fn pipelines_behind_answers_that_wait_are_not_lost() {
+    const REQUESTS: usize = 990;
+    let server = Running::start(one_loop(), &Demo::default());
+    let mut client = server.client();
+    let request = format!("GET /own HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(1000));
+    client.send("GET /static HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut sender = client.stream().try_clone().unwrap();
+    let sending =
+        std::thread::spawn(move || io::Write::write_all(&mut sender, request.repeat(REQUESTS).as_bytes()));
+    assert!(client.reply().content == LARGE);
+    for number in 1..=REQUESTS {
+        assert_eq!(client.reply().text(), (number + 1).to_string());
+    }
+    sending.join().unwrap().unwrap();
+}
+
+/// Heads that grow byte by byte, past the length at which they get a buffer of their own.
+#[test]
+fn heads_may_come_in_any_pieces() {
+    let server = Running::start(one_loop(), &Demo::default());
+    let head = format!("GET /own HTTP/1.1\r\nHost: a\r\nLong: {}\r\n\r\n", "x".repeat(30_000));
+    for piece in [1, 7, 1000, 2048, 2049, 4096, 29_000] {
+        let mut client = server.client();
+        let mut sent = 0;
+        // The first ones one by one, and then so many that the server must put them together.
+        for part in head.as_bytes().chunks(piece).take(200) {
+            client.send(part);
+            sent += part.len();
+            std::thread::yield_now();
+        }
+        client.send(&head.as_bytes()[sent..]);
+        assert_eq!(client.reply().text(), "1");
+        // And the next one in one piece with its successor.
+        client.send(format!("{head}{head}"));
+        assert_eq!((client.reply().text(), client.reply().text()), ("2".to_owned(), "3".to_owned()));
+    }
+}
+
+#[test]
+fn thousands_of_idle_connections_cost_little() {
+    const CLIENTS: usize = 2000;
+    let demo = Demo::default();
+    let server = Running::start(HttpServer::builder().threads(2), &demo);
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.send(GET);
+    }
+    for client in &mut clients {
+        assert_eq!(client.reply().text(), "Hello there");
+    }
+    for client in clients.iter_mut().rev() {
+        assert_eq!(client.get("/own").text(), "2");
+    }
+    drop(clients);
+    // Each has had a handler, and none is kept: all but the one that this test has, and the one that the factory has.
+    assert!(becomes_true(|| demo.dropped.load(Ordering::SeqCst) >= CLIENTS));
+}
+
+/// As many connections as there may be: who is idle makes place, and who is not is left alone.
+#[test]
+fn the_longest_idle_connection_makes_place() {
+    let demo = Demo::default();
+    let server = Running::start(one_loop().connections_max(4), &demo);
+    let mut busy = server.client();
+    busy.send("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
+    demo.gate.wait_for(1);
+    let mut idle: Vec<Client> = (0..3)
+        .map(|_| {
+            let mut client = server.client();
+            client.get("/");
+            // So that one is idle for longer than the other, and all for long enough to be closed.
+            std::thread::sleep(Duration::from_millis(100));
+            client
+        })
+        .collect();
+    for _ in 0..2 {
+        assert_eq!(server.client().get("/").text(), "Hello there");
+    }
+    idle[0].expect_end();
+    demo.gate.open();
+    assert_eq!(busy.reply().text(), "at last");
+}
+
+/// As many connections as there may be, and none is idle: the next one waits until one has ended.
+#[test]
+fn without_idle_connections_accepting_waits() {
+    let demo = Demo::default();
+    let server = Running::start(HttpServer::builder().threads(2).connections_max(3), &demo);
+    let mut busy: Vec<Client> = (0..3)
+        .map(|_| {
+            let mut client = server.client();
+            client.send("GET /gate HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            client
+        })
+        .collect();
+    demo.gate.wait_for(3);
+    let mut waits = server.client();
+    waits.send(GET);
+    assert!(!waits.has_something_within(Duration::from_millis(100)));
+    demo.gate.open();
+    assert_eq!(waits.reply().text(), "Hello there");
+    for client in &mut busy {
+        assert_eq!(client.last_reply().text(), "at last");
+    }
+}
+
+/// Clients that go away in the middle of everything.
+#[test]
+fn resets_cost_nobody_anything() {
+    let demo = Demo::default();
+    let server = Running::start(one_loop(), &demo);
+    for round in 0..200 {
+        let mut client = server.client();
+        socket2::SockRef::from(client.stream()).set_linger(Some(Duration::ZERO)).unwrap();
+        match round % 5 {
+            0 => {}
+            1 => client.send("GET / HTTP/1.1\r\nHo"),
+            2 => client.send("GET /static HTTP/1.1\r\nHost: a\r\n\r\n"),
+            3 => client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc"),
+            _ => client.send(GET.repeat(10)),
+        }
+    }
+    assert_eq!(server.client().get("/").text(), "Hello there");
+}
+
+/// Requests are arriving all the time, from all sides: each is answered whole or not at all.
+#[test]
+fn shutdown_under_load_truncates_nothing() {
+    let demo = Demo::default();
+    let server = Running::start(HttpServer::builder().threads(2), &demo);
+    let barrier = Arc::new(Barrier::new(9));
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            let (address, barrier) = (server.address, Arc::clone(&barrier));
+            std::thread::spawn(move || {
+                let mut client = Client::connect(address);
+                let mut answered = 0_usize;
+                loop {
+                    if answered == 20 {
+                        barrier.wait();
+                    }
+                    if client.try_send(GET).is_err() {
+                        break;
+                    }
+                    let Ok(reply) = client.try_reply() else { break };
+                    assert_eq!(reply.text(), "Hello there");
+                    answered += 1;
+                    if reply.value("Connection") == Some("close") {
+                        let (rest, ending) = client.rest();
+                        assert!(rest.is_empty() && ending != Ending::StillOpen);
+                        break;
+                    }
+                    if answered.is_multiple_of(900) {
+                        client = Client::connect(address);
+                    }
+                }
+                assert!(answered >= 20);
+            })
+        })
+        .collect();
+    barrier.wait();
+    server.handle.shutdown();
+    server.join();
+    for client in clients {
+        client.join().unwrap();
+    }
+}
+
+/// How often the threads of this process that have such a name were woken.
+#[cfg(target_os = "linux")]
+fn wakes() -> u64 {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let texts = tasks.filter_map(|task| {
+        let path = task.unwrap().path();
+        let name = std::fs::read_to_string(path.join("comm")).ok()?;
+        name.starts_with("httpling").then(|| std::fs::read_to_string(path.join("status")).ok())?
+    });
+    let count = |text: String| -> u64 {
+        let line = text.lines().find(|line| line.starts_with("voluntary")).unwrap().to_owned();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    texts.map(count).sum()
+}
+
+/// No connection, no deadline, no wake-up.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_idle_server_sleeps() {
+    let server = Running::start(HttpServer::builder().threads(2), &Demo::default());
+    assert_eq!(server.client().get("/").text(), "Hello there");
+    // Other tests of this process have servers too: one moment of silence of all of them is enough.
+    let quiet = Duration::from_millis(300);
+    let end = Instant::now() + 6 * PATIENCE;
+    loop {
+        let before = wakes();
+        std::thread::sleep(quiet);
+        if wakes() == before {
+            break;
+        }
+        assert!(Instant::now() < end, "it wakes again and again");
+    }
+}
+
+/// Half a close behind a request whose answer takes its time.
+#[test]
+fn half_a_close_is_no_reason_to_answer_half() {
+    let demo = Demo::default();
+    let server = Running::start(one_loop(), &demo);
+    let mut client = server.client();
+    client.send("GET /static HTTP/1.1\r\nHost: a\r\n\r\nGET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.end_sending();
+    assert!(client.reply().content == LARGE);
+    demo.gate.open();
+    assert_eq!(client.last_reply().text(), "at last");
+    let mut piece = [0];
+    assert_eq!(client.stream().read(&mut piece).unwrap(), 0);
+}
