@@ -349,15 +349,16 @@ impl<'b> Session<'b> {
         let arrived = self.filled.saturating_sub(self.start + end.length);
         let from_head = self.input.get_mut(self.start..).unwrap_or_default();
         let (head, rest) = from_head.split_at_mut_checked(end.length).unwrap_or_default();
-        let parsed = RequestHead::view(head, end).and_then(|head| {
-            let allowed = match end.framing {
-                Framing::None => 0,
-                _ => handler.content_bytes_max(&head, limits.content_bytes_max),
-            };
-            Ok((head, Content::new(end.framing, allowed, limits)?))
-        });
-        let (head, content) = match parsed {
-            Ok(parsed) => parsed,
+        let head = match RequestHead::view(head, end) {
+            Ok(head) => head,
+            Err(error) => return self.refuse(error, wire, handler),
+        };
+        let allowed = match end.framing {
+            Framing::None => 0,
+            _ => handler.content_bytes_max(&head, limits.content_bytes_max),
+        };
+        let content = match Content::new(end.framing, allowed, limits) {
+            Ok(content) => content,
             Err(error) => return self.refuse(error, wire, handler),
         };
         let line = head.raw_request_line();
@@ -365,7 +366,7 @@ impl<'b> Session<'b> {
         let asked = Asked::new(head.method(), &end, last, self.config);
         let shared =
             RefCell::new(Shared::new(wire, self.config, asked, content, (rest, arrived), self.output.lend()));
-        let result = handler.dispatch(Request::new(head, self.peer, &shared), Response::new(&shared));
+        let result = handler.dispatch(Request::new(&head, self.peer.as_ref(), &shared), Response::new(&shared));
         let Ok(mut shared) = shared.try_borrow_mut() else { return };
         let failure = result.err().or(if shared.is_done() { None } else { Some(SendError::Failed) });
         let reason = failure.map(|error| answer_failure(&mut shared, error));

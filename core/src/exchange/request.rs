@@ -17,15 +17,15 @@ use embedded_io::ErrorKind;
 ///
 /// Everything but [`read`](Self::read) looks at the head and costs no waiting.
 pub struct Request<'a> {
-    head: RequestHead<'a>,
-    peer: Option<SocketAddr>,
+    head: &'a RequestHead<'a>,
+    peer: Option<&'a SocketAddr>,
     shared: &'a RefCell<Shared<'a>>,
 }
 
 impl<'a> Request<'a> {
     pub(crate) fn new(
-        head: RequestHead<'a>,
-        peer: Option<SocketAddr>,
+        head: &'a RequestHead<'a>,
+        peer: Option<&'a SocketAddr>,
         shared: &'a RefCell<Shared<'a>>,
     ) -> Self {
         Self { head, peer, shared }
@@ -33,7 +33,7 @@ impl<'a> Request<'a> {
 
     /// The head by itself.
     pub fn head(&self) -> &RequestHead<'a> {
-        &self.head
+        self.head
     }
 
     /// The request line as it was sent, with its line end.
@@ -77,7 +77,7 @@ impl<'a> Request<'a> {
     /// The other end of the connection, if the transport knows it.
     #[doc(alias = "client_address")]
     pub fn peer(&self) -> Option<SocketAddr> {
-        self.peer
+        self.peer.copied()
     }
 
     /// The content's length in octets: 0 without content, `None` for chunked content, which ends where it ends.
