@@ -366,7 +366,8 @@ impl<'b> Session<'b> {
         let asked = Asked::new(head.method(), &end, last, self.config);
         let shared =
             RefCell::new(Shared::new(wire, self.config, asked, content, (rest, arrived), self.output.lend()));
-        let result = handler.dispatch(Request::new(&head, self.peer.as_ref(), &shared), Response::new(&shared));
+        let result =
+            handler.dispatch(Request::new(&head, self.peer.as_ref(), &shared), Response::new(&shared));
         let Ok(mut shared) = shared.try_borrow_mut() else { return };
         let failure = result.err().or(if shared.is_done() { None } else { Some(SendError::Failed) });
         let reason = failure.map(|error| answer_failure(&mut shared, error));
