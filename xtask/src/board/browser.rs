@@ -44,6 +44,10 @@ pub(crate) fn click_led(
     let image = browser.command("GET", "/screenshot", &Value::Null)?;
     let image = STANDARD.decode(image.as_str().context("no picture")?)?;
     ensure!(image.starts_with(b"\x89PNG"), "the picture is none");
+    // One is enough: a new one each time would be a change of the repository. Remove it to have it taken again.
+    if picture.exists() {
+        return Ok(());
+    }
     if let Some(folder) = picture.parent() {
         fs::create_dir_all(folder)?;
     }
