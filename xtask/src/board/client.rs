@@ -2,11 +2,11 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test that panics has failed")]
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Error, Result, ensure};
 
 /// A connection.
 pub(crate) struct Client {
@@ -134,7 +134,13 @@ impl Client {
     fn more(&mut self) -> Result<()> {
         let mut bytes = [0; 8192];
         match self.stream.read(&mut bytes)? {
-            0 => bail!("the connection ended after {:?}", String::from_utf8_lossy(&self.rest)),
+            0 => {
+                let came = String::from_utf8_lossy(&self.rest);
+                Err(io::Error::new(
+                    ErrorKind::UnexpectedEof,
+                    format!("the connection ended after {came:?}"),
+                ))?;
+            }
             count => self.rest.extend_from_slice(&bytes[..count]),
         }
         Ok(())
@@ -150,6 +156,27 @@ impl Client {
     }
 }
 
+/// Asks until there is an answer, at most [`ATTEMPTS`] times, where connections may get lost. A client whose first bytes got
+/// lost looks silent, and has to go when somebody else wants its socket; one that gets no bytes gives up. Each then asks
+/// again. A wrong answer is an answer: it is not asked for twice.
+pub(crate) fn persist(lossy: bool, mut ask: impl FnMut() -> Result<()>) -> Result<()> {
+    let mut result = ask();
+    for _ in 1..if lossy { ATTEMPTS } else { 1 } {
+        match &result {
+            Err(error) if is_lost(error) => result = ask(),
+            _ => break,
+        }
+    }
+    result
+}
+
+const ATTEMPTS: usize = 10;
+
+/// Did the connection fail, and not what was said on it?
+fn is_lost(error: &Error) -> bool {
+    error.chain().any(<dyn std::error::Error>::is::<io::Error>)
+}
+
 /// A request's bytes. `fields` are lines with their ends.
 pub(crate) fn request(method: &str, target: &str, fields: &str, content: &[u8]) -> Vec<u8> {
     let length =
@@ -157,4 +184,39 @@ pub(crate) fn request(method: &str, target: &str, fields: &str, content: &[u8]) 
     let mut bytes = format!("{method} {target} HTTP/1.1\r\nHost: board\r\n{fields}{length}\r\n").into_bytes();
     bytes.extend_from_slice(content);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::bail;
+
+    /// How often `ask` is called when it fails so for the first three times.
+    fn calls(lossy: bool, fail: impl Fn() -> Error) -> (usize, bool) {
+        let mut calls = 0;
+        let result = persist(lossy, || {
+            calls += 1;
+            if calls > 3 { Ok(()) } else { Err(fail()).context("asked") }
+        });
+        (calls, result.is_ok())
+    }
+
+    #[test]
+    fn only_what_was_lost_is_asked_for_again() {
+        let lost = || io::Error::from(ErrorKind::ConnectionReset).into();
+        let wrong = || anyhow::anyhow!("200 was expected");
+        assert_eq!(calls(true, lost), (4, true));
+        assert_eq!(calls(false, lost), (1, false));
+        assert_eq!(calls(true, wrong), (1, false));
+    }
+
+    #[test]
+    fn it_ends() {
+        let mut calls = 0;
+        let result = persist(true, || {
+            calls += 1;
+            bail!(io::Error::from(ErrorKind::TimedOut))
+        });
+        assert_eq!((calls, result.is_err()), (ATTEMPTS, true));
+    }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 
 use super::Machine;
+use super::client::persist;
 use super::emulator::Emulator;
 use super::firmware::{Build, Firmware};
 use crate::tools::CrossCompiler;
@@ -48,7 +49,7 @@ pub(crate) fn run(compiler: &CrossCompiler) -> Result<()> {
             let board = Subject { emulator: Emulator::start(&firmware)?, lossy: build.lossy };
             for (name, test) in TESTS {
                 let started = Instant::now();
-                let result = test(&board);
+                let result = persist(board.lossy, || test(&board));
                 let lossy = if build.lossy { " with losses" } else { "" };
                 println!("{machine:?}{lossy}: {name}: {:.2} s", started.elapsed().as_secs_f32());
                 if let Err(error) = result {
@@ -144,11 +145,7 @@ fn resets(board: &Subject) -> Result<()> {
         // Bytes that have come back and were not read: closing resets the connection.
         thread::sleep(Duration::from_millis(5));
     }
-    // Where the first bytes of a client get lost it looks silent, and has to go when an earlier one, whose first frame
-    // was lost and comes again, wants the socket. It asks again.
-    let again = if board.lossy { 5 } else { 0 };
-    let ask = || exchange(&mut board.connect()?, b"and now");
-    (0..again).map(|_| ask()).find(Result::is_ok).unwrap_or_else(ask)
+    exchange(&mut board.connect()?, b"and now")
 }
 
 fn joined(client: thread::JoinHandle<Result<()>>) -> Result<()> {
