@@ -31,7 +31,7 @@ pub(crate) enum Phase {
     Draining { content: Content, requests: u16 },
     /// The handler has returned, and its content is sent as room comes: from memory …
     SendingStatic { rest: &'static [u8], then: After, requests: u16 },
-    /// … or from the handler, piece by piece.
+    /// … or from who makes it, piece by piece.
     SendingProduced { producing: Producing, then: After, requests: u16 },
     /// Nothing more is read or written.
     Closed { reason: CloseReason, requests: u16 },
@@ -43,7 +43,23 @@ pub(crate) enum Phase {
 pub(crate) struct Producing {
     pub(crate) position: u64,
     pub(crate) left: u64,
-    pub(crate) key: u32,
+    pub(crate) maker: Maker,
+}
+
+/// Who has the content?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Maker {
+    /// The handler makes it, under this key.
+    Handler { key: u32 },
+    /// The stream has taken it, and sends it itself.
+    Wire,
+}
+
+impl Producing {
+    pub(crate) fn advance(&mut self, count: usize) {
+        self.position += count as u64;
+        self.left = { self.left }.saturating_sub(count as u64);
+    }
 }
 
 /// What follows the content that is being sent.

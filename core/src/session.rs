@@ -1,6 +1,6 @@
 //! Moves the bytes: the only file that knows where they are.
 
-use crate::connection::{After, CloseReason, Connection, Persistence, Phase, Producing};
+use crate::connection::{After, CloseReason, Connection, Maker, Persistence, Phase, Producing};
 use crate::exchange::error_page::Message;
 use crate::exchange::handler::RequestHandler;
 use crate::exchange::log::LogEntry;
@@ -247,6 +247,13 @@ impl<'b> Session<'b> {
         }
     }
 
+    /// There is no memory for the request that the client has begun: 503.
+    pub fn overloaded(&mut self, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) {
+        if self.connection.is_in_head() {
+            self.refuse(RequestError::Overloaded, wire, handler);
+        }
+    }
+
     /// The owner wants to end the connection: it is closed unless something has begun.
     pub fn close(&mut self) {
         if self.connection.is_idle() {
@@ -261,7 +268,11 @@ impl<'b> Session<'b> {
             Phase::Closed { reason, .. } => Step::Close(reason),
             Phase::SendingStatic { rest, then, .. } => self.send_static(rest, then, drive, wire),
             Phase::SendingProduced { producing, then, .. } => {
-                self.send_produced(producing, then, drive, wire, handler)
+                if producing.maker == Maker::Wire {
+                    self.send_taken(producing, then, drive, wire)
+                } else {
+                    self.send_produced(producing, then, drive, wire, handler)
+                }
             }
             Phase::Draining { mut content, requests } => {
                 let arrived = self.input.get(self.start..self.filled).unwrap_or_default();
@@ -400,8 +411,8 @@ impl<'b> Session<'b> {
         self.connection.phase = match (reason, deferred) {
             (Some(reason), _) => Phase::Closed { reason, requests },
             (None, Deferred::Static(rest)) => Phase::SendingStatic { rest, then, requests },
-            (None, Deferred::Producer { key, length }) => {
-                let producing = Producing { position: 0, left: length, key };
+            (None, Deferred::Made { by, length }) => {
+                let producing = Producing { position: 0, left: length, maker: by };
                 Phase::SendingProduced { producing, then, requests }
             }
             (None, Deferred::Nothing) if ends || !content.is_at_most(limits.drain_bytes_max) => {
@@ -488,16 +499,47 @@ impl<'b> Session<'b> {
             let count = free.len().min(room).min(usize::try_from(left).unwrap_or(usize::MAX));
             let out = free.get_mut(..count).unwrap_or_default();
             if count > 0
-                && let Err(error) = handler.produce(producing.key, producing.position, out)
+                && let Maker::Handler { key } = producing.maker
+                && let Err(error) = handler.produce(key, producing.position, out)
             {
                 self.output.truncate(0);
                 self.connection.close(CloseReason::Broken(error));
                 return Step::Again;
             }
             self.output.fill(count);
-            producing.left = left - count as u64;
-            producing.position += count as u64;
+            producing.advance(count);
             self.flush(wire);
+        }
+        self.after_sending(then)
+    }
+
+    /// As [`send_static`](Self::send_static), of content that the stream has taken.
+    fn send_taken(
+        &mut self,
+        mut producing: Producing,
+        then: After,
+        drive: Drive,
+        wire: &mut dyn Wire,
+    ) -> Step {
+        self.flush(wire);
+        while producing.left > 0 && self.connection.close_reason().is_none() {
+            let sent = match room(drive, wire) {
+                0 => Ok(0),
+                _ => wire.send_content(producing.position, producing.left),
+            };
+            match sent {
+                Ok(0) if drive == Drive::Ready => {
+                    let requests = self.connection.requests();
+                    self.connection.phase = Phase::SendingProduced { producing, then, requests };
+                    return Step::NeedRoom;
+                }
+                Ok(0) => {
+                    let error = SendError::Transport(ErrorKind::WriteZero);
+                    self.connection.close(CloseReason::Broken(error));
+                }
+                Ok(count) => producing.advance(count),
+                Err(error) => self.connection.close(CloseReason::Broken(error)),
+            }
         }
         self.after_sending(then)
     }

@@ -29,6 +29,7 @@ const PIPELINES: &[&[&str]] = &[
         "GET /stream?n=12 HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /produced?n=150 HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /static HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /offered?n=90 HTTP/1.1\r\nHost: a\r\n\r\n",
     ],
     &[
         "POST /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n123456789",
@@ -234,9 +235,11 @@ fn reads_fail_when_the_response_has_begun() {
 /// The client sends a request, ends its side, and takes its time with the answer: it gets all of it.
 #[test]
 fn a_client_that_ends_gets_content_that_is_still_being_sent() {
-    for request in
-        ["GET /static HTTP/1.1\r\nHost: a\r\n\r\n", "GET /produced?n=90 HTTP/1.1\r\nHost: a\r\n\r\n"]
-    {
+    for request in [
+        "GET /static HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /produced?n=90 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /offered?n=90 HTTP/1.1\r\nHost: a\r\n\r\n",
+    ] {
         let setting = setting();
         let whole = handle(&mut Tape::whole(request.as_bytes()), &setting);
         let (mut input, mut output) = ([0; 160], [0; 64]);

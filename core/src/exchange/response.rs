@@ -10,11 +10,13 @@
 //! Each step consumes the one before it, and a handler returns a [`Sent`]: so there is one response, it has one head, and
 //! it is ended.
 
+use crate::connection::Maker;
 use crate::exchange::error_page::Message;
 use crate::exchange::shared::{Deferred, Shared};
 use crate::syntax::error::SendError;
 use crate::syntax::method::Methods;
 use crate::syntax::status::{self, InterimStatus, NoContentStatus, Status};
+use core::any::Any;
 use core::cell::RefCell;
 use core::fmt;
 use core::marker::PhantomData;
@@ -74,6 +76,15 @@ pub enum NoContent {}
 pub struct Head<'a, State = Open> {
     shared: &'a RefCell<Shared<'a>>,
     state: PhantomData<State>,
+}
+
+/// What became of content that was [offered](Head::end_with_offered) to the stream.
+#[derive(Debug)]
+pub enum Offered<'a> {
+    /// The stream sends it, or the response has none. Return this.
+    Taken(Sent),
+    /// The stream knows no such content. Write it, as many octets as were announced.
+    Declined(Body<'a>),
 }
 
 /// A response's content, being written.
@@ -395,8 +406,19 @@ impl<'a> Head<'a, Open> {
     /// # Errors
     /// The first thing that was wrong with the head.
     pub fn end_with_producer(self, length: u64, key: u32) -> Result<Sent, SendError> {
-        with(self.shared, |shared| shared.defer(Deferred::Producer { key, length }, length))?;
+        let by = Maker::Handler { key };
+        with(self.shared, |shared| shared.defer(Deferred::Made { by, length }, length))?;
         Ok(Sent(()))
+    }
+
+    /// Ends the head, and offers content of `length` octets to the stream, which may know how to send it without the handler:
+    /// see [`Wire::take_content`](crate::Wire::take_content). For adapters to build upon.
+    ///
+    /// # Errors
+    /// The first thing that was wrong with the head.
+    pub fn end_with_offered(self, length: u64, content: &mut dyn Any) -> Result<Offered<'a>, SendError> {
+        let taken = with(self.shared, |shared| shared.offer(content, length))?;
+        Ok(if taken { Offered::Taken(Sent(())) } else { Offered::Declined(Body { shared: self.shared }) })
     }
 }
 

@@ -1,6 +1,8 @@
 //! The transport, erased: one object-safe trait over every stream, so that handlers have no type parameters and flash
 //! holds one copy of the code.
 
+use crate::syntax::error::SendError;
+use core::any::Any;
 use embedded_io::{Error, ErrorKind, Read, Write};
 
 /// A connection's stream, as the engine uses it.
@@ -30,6 +32,23 @@ pub trait Wire {
     /// How many bytes `write` takes now without waiting. A stream that may wait has no bound.
     fn room(&mut self) -> usize {
         usize::MAX
+    }
+
+    /// Takes content which the stream can send itself, such as a file, out of `content`, in place of what it had before. False
+    /// when it knows no such content: then nothing is taken, and the handler writes it.
+    fn take_content(&mut self, content: &mut dyn Any) -> bool {
+        let _ = content;
+        false
+    }
+
+    /// Sends some octets from `position` on of the content that was taken, and not more than `left`. All that was written before
+    /// has gone ahead of them. `Ok(0)` says that there was no room after all; a stream that waits for room never says so.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being sent whole: the connection is cut.
+    fn send_content(&mut self, position: u64, left: u64) -> Result<usize, SendError> {
+        let _ = (position, left);
+        Err(SendError::Failed)
     }
 }
 

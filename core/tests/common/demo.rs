@@ -1,8 +1,8 @@
 //! The handler that all conversations are with. Its resources are described in `conversations/README.md`.
 
 use httpling_core::{
-    Escaped, LogEntry, Methods, ReadError, Request, RequestError, RequestHandler, RequestHead, Response,
-    SendError, Sent, Status, Target, status,
+    Escaped, Head, LogEntry, Methods, ReadError, Request, RequestError, RequestHandler, RequestHead,
+    Response, SendError, Sent, Status, Target, response::Offered, status,
 };
 
 #[derive(Debug, Default)]
@@ -16,6 +16,18 @@ pub static STATIC_CONTENT: &[u8] = b"This text lives as long as the program does
 /// What `/produced` makes at `position`.
 pub fn produced(position: u64) -> u8 {
     b'a' + u8::try_from(position % 26).expect("less than 26")
+}
+
+fn produced_up_to(end: usize) -> Vec<u8> {
+    (0..end).map(|at| produced(at as u64)).collect()
+}
+
+/// `there` of `n` octets, for the stream to send.
+fn offer(n: usize, there: usize, head: Head<'_>) -> Result<Sent, SendError> {
+    match head.end_with_offered(n as u64, &mut produced_up_to(there))? {
+        Offered::Taken(sent) => Ok(sent),
+        Offered::Declined(_) => panic!("the stream knows octets"),
+    }
 }
 
 fn number(request: &Request<'_>) -> usize {
@@ -166,6 +178,17 @@ impl Demo {
             b"/static" => response.send_response(status::OK).end_with_static(STATIC_CONTENT),
             b"/produced" => response.send_response(status::OK).end_with_producer(n as u64, 1),
             b"/produced-badly" => response.send_response(status::OK).end_with_producer(n as u64, 2),
+            b"/offered" => offer(n, n, response.send_response(status::OK)),
+            b"/offered-badly" => offer(n, 20, response.send_response(status::OK)),
+            b"/offered-in-vain" => {
+                match response.send_response(status::OK).end_with_offered(n as u64, &mut "what is that?")? {
+                    Offered::Taken(sent) => Ok(sent),
+                    Offered::Declined(mut body) => {
+                        body.write_all(&produced_up_to(n))?;
+                        body.finish()
+                    }
+                }
+            }
             // ---- statuses ----
             b"/204" => response.send_response(status::NO_CONTENT).end(),
             b"/205" => response.send_response(status::RESET_CONTENT).end(),

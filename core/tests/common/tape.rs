@@ -1,7 +1,8 @@
 //! A client whose bytes and faults are written down beforehand.
 
 use embedded_io::ErrorKind;
-use httpling_core::Wire;
+use httpling_core::{SendError, Wire};
+use std::any::Any;
 
 /// What comes behind the last byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct Tape {
     /// How much `room` says there is after each [`make_room`](Tape::make_room).
     pub room_step: Option<usize>,
     room: usize,
+    /// Content of a handler's that it sends itself.
+    content: Vec<u8>,
     pub octets_read: usize,
     pub reads: usize,
     /// Calls after the end or a fault was told.
@@ -69,6 +72,7 @@ impl Tape {
             write_most: usize::MAX,
             room_step: None,
             room: 0,
+            content: Vec::new(),
             octets_read: 0,
             reads: 0,
             reads_after_end: 0,
@@ -187,5 +191,26 @@ impl Wire for Tape {
 
     fn room(&mut self) -> usize {
         if self.room_step.is_some() { self.room } else { usize::MAX }
+    }
+
+    fn take_content(&mut self, content: &mut dyn Any) -> bool {
+        let Some(content) = content.downcast_mut::<Vec<u8>>() else { return false };
+        self.content = std::mem::take(content);
+        true
+    }
+
+    fn send_content(&mut self, position: u64, left: u64) -> Result<usize, SendError> {
+        let position = usize::try_from(position).expect("it is in memory");
+        let most = usize::try_from(left).expect("so is the rest").min(self.room());
+        // A file may have become shorter.
+        let rest = self.content.get(position..).filter(|rest| !rest.is_empty());
+        let rest = rest.ok_or(SendError::LengthMismatch)?.to_vec();
+        loop {
+            match self.write(&rest[..most.min(rest.len())]) {
+                Err(ErrorKind::Interrupted) => {}
+                Ok(0) => return Err(SendError::Transport(ErrorKind::WriteZero)),
+                result => return result.map_err(SendError::Transport),
+            }
+        }
     }
 }

@@ -2,9 +2,11 @@
 
 use super::head::Reader;
 use super::{Deferred, Phase, Shared};
+use crate::connection::Maker;
 use crate::send::content::{CHUNK_END, CHUNK_HEAD, LAST_CHUNK, chunk_head};
 use crate::send::framing::Framing;
 use crate::syntax::error::SendError;
+use core::any::Any;
 
 impl Shared<'_> {
     /// The content has no known length: chunks for HTTP/1.1, else the connection's end.
@@ -202,18 +204,41 @@ impl Shared<'_> {
 
     /// Ends the response with content that is sent after the handler has returned.
     pub(crate) fn defer(&mut self, deferred: Deferred, length: u64) -> Result<(), SendError> {
-        // A connection has no room for two contents: that of the response, and one that is still to be drained.
-        self.close |= !self.content.is_done();
-        self.end_head(Some(length))?;
-        if matches!(deferred, Deferred::Producer { .. }) && length > 0 && self.output.capacity() == 0 {
+        let wants_content = self.end_head_alone(length)?;
+        if matches!(deferred, Deferred::Made { .. }) && length > 0 && self.output.capacity() == 0 {
             return self.refuse(SendError::HeadTooLarge);
         }
-        if !self.asked.is_head && self.phase != Phase::Bodiless {
-            self.content_bytes = length;
-            self.deferred = deferred;
+        if wants_content {
+            self.leave_behind(deferred, length);
         }
         self.phase = Phase::Done;
         Ok(())
+    }
+
+    /// Ends the head of a response whose content the stream may know how to send. False when it does not: then the content is to
+    /// be written.
+    pub(crate) fn offer(&mut self, content: &mut dyn Any, length: u64) -> Result<bool, SendError> {
+        if self.end_head_alone(length)? && length > 0 {
+            if !self.wire.take_content(content) {
+                return Ok(false);
+            }
+            self.leave_behind(Deferred::Made { by: Maker::Wire, length }, length);
+        }
+        self.phase = Phase::Done;
+        Ok(true)
+    }
+
+    /// Ends the head before content that may outlive the handler. Does the response have that content?
+    fn end_head_alone(&mut self, length: u64) -> Result<bool, SendError> {
+        // A connection has no room for two contents: that of the response, and one that is still to be drained.
+        self.close |= !self.content.is_done();
+        self.end_head(Some(length))?;
+        Ok(!self.asked.is_head && self.phase != Phase::Bodiless)
+    }
+
+    fn leave_behind(&mut self, deferred: Deferred, length: u64) {
+        self.content_bytes = length;
+        self.deferred = deferred;
     }
 
     /// Is the response ended?

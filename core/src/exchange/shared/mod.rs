@@ -17,6 +17,7 @@ mod head;
 mod body;
 mod refusal;
 
+use crate::connection::Maker;
 use crate::exchange::wire::{self, Wire};
 use crate::receive::content::Content;
 use crate::receive::head::{HeadEnd, Notes};
@@ -107,7 +108,7 @@ enum Phase {
 pub(crate) enum Deferred {
     Nothing,
     Static(&'static [u8]),
-    Producer { key: u32, length: u64 },
+    Made { by: Maker, length: u64 },
 }
 
 /// What [`Request`](crate::Request) and [`Response`](crate::Response) share. See the module's documentation.
