@@ -11,12 +11,11 @@ use super::inbox::{Inbox, Message};
 use super::monitor::{self, Worker};
 use super::peer::{Call, Peer};
 use super::poller::{ACCEPT_UNTIL_EMPTY, LISTENER, Listener, Occurrence, Poller, Readiness, Socket, WAKER};
-use super::serve::{Before, Buffers, Outcome, serve};
+use super::serve::{Before, Outcome, Service, Tools};
 use super::slab::{Key, Slab, Stage};
 use super::spare::{Errand, Given, Work};
 use super::timer::Wheel;
 use super::{Handler, Reactor};
-use httpling_core::Config;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
@@ -169,8 +168,7 @@ pub(super) fn drive<H: Handler>(
     index: usize,
     turn: u64,
     worker: &Arc<Worker>,
-    buffers: &mut Buffers,
-    config: &Config<'_>,
+    tools: &mut Tools<'_>,
 ) {
     let Some(this) = reactor.loops.get(index) else { return };
     let Some(mut state) = this.take_over(turn, worker) else { return };
@@ -178,41 +176,38 @@ pub(super) fn drive<H: Handler>(
     loop {
         let Some(mut task) = state.next(reactor, this, index) else { break };
         state.calls += 1;
-        let call = state.calls;
-        worker.call.store(call, Ordering::Relaxed);
-        this.busy.store(call, Ordering::Relaxed);
+        let turn = state.calls;
+        worker.call.store(turn, Ordering::Relaxed);
+        this.busy.store(turn, Ordering::Relaxed);
         drop(state);
 
-        let desk = Desk::new(reactor, index, Some(call));
-        let outcome = serve(&mut task.peer, task.call, task.before, buffers, config, &desk);
+        let desk = Desk::new(reactor, index, Some(turn));
+        let Task { key, ref mut peer, call, before } = task;
+        let outcome = Service { peer, call, before, tools, desk: &desk }.serve();
         let peer = unless_gone(reactor, task.peer, outcome);
         worker.call.store(0, Ordering::Relaxed);
 
         let Some(again) = this.go_on(driver) else {
-            this.inbox.send(Message::Back { key: task.key, peer, outcome });
+            this.inbox.send(Message::Back { key, peer, outcome });
             return;
         };
         state = again;
         this.busy.store(0, Ordering::Relaxed);
-        state.settle(reactor, this, index, task.key, peer, outcome);
+        state.settle(reactor, this, index, key, peer, outcome);
     }
     drop(state);
     reactor.loop_ended();
 }
 
 /// Serves a request of a kind that waits, on a thread of its own, and brings the connection back to its loop.
-pub(super) fn serve_beside<H: Handler>(
-    reactor: &Arc<Reactor<H>>,
-    errand: Errand<H>,
-    buffers: &mut Buffers,
-    config: &Config<'_>,
-) {
+pub(super) fn serve_beside<H: Handler>(reactor: &Arc<Reactor<H>>, errand: Errand<H>, tools: &mut Tools<'_>) {
     let Errand { index, key, mut peer, since: _ } = errand;
     let Some(this) = reactor.loops.get(index) else { return };
     let desk = Desk::new(reactor, index, None);
     let began = Instant::now();
     let before = Before { stage: Stage::Idle, now: reactor.now() };
-    let outcome = serve(&mut peer, Call::Ready, before, buffers, config, &desk);
+    let service = Service { peer: &mut peer, call: Call::Ready, before, tools, desk: &desk };
+    let outcome = service.serve();
     if let Some(kind) = desk.timed_kind() {
         if began.elapsed() < monitor::TICK {
             reactor.kinds.saw_no_wait(kind);

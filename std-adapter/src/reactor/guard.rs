@@ -33,6 +33,11 @@ impl<'a, H: Handler> Guard<'a, H> {
         Self { handler, desk, refuses, panicked: false }
     }
 
+    /// Is the next request refused?
+    pub(super) fn refuses(&self) -> bool {
+        self.refuses
+    }
+
     /// After a panic the handler's own state may be half changed. It is the handler's, and only its next request can see it.
     fn guard<T>(&mut self, act: impl FnOnce(&mut H) -> T) -> Option<T> {
         let result = catch_unwind(AssertUnwindSafe(|| act(self.handler)));

@@ -19,6 +19,7 @@
 
 mod desk;
 mod event_loop;
+mod exchange;
 mod guard;
 mod inbox;
 mod kinds;
@@ -42,7 +43,7 @@ use httpling_core::{Config, RequestHandler};
 use kinds::Kinds;
 use monitor::{Monitor, Worker};
 use poller::Listener;
-use serve::Buffers;
+use serve::Tools;
 use slab::Stage;
 use socket2::SockRef;
 use spare::{Bounds, Done, Given, Seat, Spares, Work};
@@ -283,18 +284,17 @@ impl<H: Handler> Reactor<H> {
 
     /// A thread's life.
     fn live(self: &Arc<Self>, seat: &Arc<Seat<H>>) {
-        let mut buffers = Buffers::new(&self.settings);
-        let config = self.base.config();
+        let mut tools = Tools::new(&self.base);
         let worker = Worker::this();
         let mut next = seat.take();
         while let Some(work) = next {
             let done = match work {
                 Work::Drive { index, turn } => {
-                    event_loop::drive(self, index, turn, &worker, &mut buffers, &config);
+                    event_loop::drive(self, index, turn, &worker, &mut tools);
                     Done::Drove
                 }
                 Work::Serve(errand) => {
-                    event_loop::serve_beside(self, errand, &mut buffers, &config);
+                    event_loop::serve_beside(self, errand, &mut tools);
                     Done::Served
                 }
             };

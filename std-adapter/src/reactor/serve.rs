@@ -1,22 +1,16 @@
 //! Does with one connection all that can be done now.
 //!
-//! ```text
-//!   recv ─► Session::advance ─► (handler) ─► one send ─► what does it wait for?
-//! ```
-//!
 //! No lock is held here: what happens takes as long as the handler does.
 
-use super::Handler;
 use super::desk::Desk;
+use super::exchange::{End, Exchange};
 use super::guard::{Guard, contained};
-use super::kinds::Kind;
 use super::peer::{Call, Peer};
-use super::poller::{Readiness, Socket, read_now};
+use super::poller::{Readiness, read_now};
 use super::slab::Stage;
 use super::stream::Stream;
+use super::{Base, Handler};
 use crate::clock::time_passed;
-use crate::settings::Settings;
-use embedded_io::ErrorKind;
 use httpling_core::{CloseReason, Config, Connection, Progress, RequestHandler as _, Session};
 use socket2::SockRef;
 use std::net::Shutdown;
@@ -28,24 +22,25 @@ const OUTPUT_BYTES: usize = 64 * 1024 + 4096;
 const INPUT_SLACK_BYTES: usize = 4096;
 /// A head that has more than this is not copied each time that bytes come, but keeps a buffer of its own.
 const COPIED_MAX: usize = 2048;
-/// Reads of one connection before others have their turn.
-const ROUNDS: u32 = 8;
 /// Octets that are dropped after a last response. More, and the client does not listen.
 const DROPPED_MAX: u32 = 256 * 1024;
 
-/// The buffers of a thread. What is never used of them is never touched, and costs no memory.
+/// What a thread lends to the connections that it serves, one after the other. What is never used of its buffers is never
+/// touched, and costs no memory.
 #[derive(Debug)]
-pub(super) struct Buffers {
+pub(super) struct Tools<'a> {
     input: Vec<u8>,
     output: Vec<u8>,
+    config: Config<'a>,
 }
 
-impl Buffers {
-    pub(super) fn new(settings: &Settings) -> Self {
-        let limits = settings.limits;
+impl<'a> Tools<'a> {
+    pub(super) fn new(base: &'a Base) -> Self {
+        let limits = base.settings.limits;
         // Positions in a head are below 2^30.
         let head = limits.request_line_bytes_max.saturating_add(limits.field_section_bytes_max).min(1 << 30);
-        Self { input: vec![0; head as usize + INPUT_SLACK_BYTES], output: vec![0; OUTPUT_BYTES] }
+        let (input, output) = (vec![0; head as usize + INPUT_SLACK_BYTES], vec![0; OUTPUT_BYTES]);
+        Self { input, output, config: base.config() }
     }
 }
 
@@ -69,150 +64,198 @@ pub(super) struct Before {
     pub(super) now: u64,
 }
 
-/// Serves a connection.
-pub(super) fn serve<H: Handler>(
-    peer: &mut Peer<H>,
-    call: Call,
-    before: Before,
-    buffers: &mut Buffers,
-    config: &Config<'_>,
-    desk: &Desk<'_, H>,
-) -> Outcome {
-    time_passed();
-    if before.stage == Stage::Lingering {
-        return match call {
-            Call::Ready => linger(peer, &mut buffers.input),
-            _ => Outcome::Gone,
-        };
-    }
-    if before.stage == Stage::Writing
-        && let Some(outcome) = write(peer, call, before, desk)
-    {
-        return outcome;
-    }
-
-    if peer.handler.is_none() {
-        let make = || (desk.reactor.factory)(peer.address);
-        peer.handler = contained(desk.reactor, peer.address, make).flatten();
-    }
-    exchange(peer, call, before, buffers, config, desk)
+/// A connection that is being served: what for, and with what.
+#[derive(Debug)]
+pub(super) struct Service<'a, 'b, H> {
+    pub(super) peer: &'a mut Peer<H>,
+    pub(super) call: Call,
+    pub(super) before: Before,
+    pub(super) tools: &'a mut Tools<'b>,
+    pub(super) desk: &'a Desk<'a, H>,
 }
 
-/// Reads, and answers what has arrived whole.
-fn exchange<H: Handler>(
-    peer: &mut Peer<H>,
-    call: Call,
-    before: Before,
-    buffers: &mut Buffers,
-    config: &Config<'_>,
-    desk: &Desk<'_, H>,
-) -> Outcome {
-    let Some(handler) = &mut peer.handler else { return Outcome::Gone };
-    let requests = peer.connection.requests();
-    let mut pending = std::mem::take(&mut peer.pending);
-    let mut arrived = pending.len();
-    let most = buffers.input.len();
-    let is_lent = arrived > COPIED_MAX;
-    let input = if is_lent {
-        let room = arrived.max(super::AWAITED_BYTES_MAX as usize);
-        pending.resize((arrived + room).min(most).max(arrived), 0);
-        &mut *pending
-    } else {
-        octets_into(&mut buffers.input, &pending);
-        &mut *buffers.input
-    };
-    let lent = input.len();
+impl<H: Handler> Service<'_, '_, H> {
+    /// Does all that can be done now.
+    pub(super) fn serve(mut self) -> Outcome {
+        time_passed();
+        match self.before.stage {
+            Stage::Lingering if self.call == Call::Ready => return self.linger(),
+            Stage::Lingering => return Outcome::Gone,
+            Stage::Writing => {
+                if let Some(outcome) = self.write() {
+                    return outcome;
+                }
+            }
+            _ => {}
+        }
+        if self.peer.handler.is_none() {
+            let (reactor, address) = (self.desk.reactor, self.peer.address);
+            self.peer.handler = contained(reactor, address, || (reactor.factory)(address)).flatten();
+        }
+        self.exchange()
+    }
 
-    let mut session = Session::resume(peer.connection, (input, arrived), &mut buffers.output, config)
-        .with_peer(Some(peer.address));
-    let mut stream = Stream::new(&peer.socket, &mut peer.unsent, desk);
-    let mut guard = Guard::new(handler, desk, peer.refused);
-    match call {
-        Call::Ready => {}
-        Call::TimedOut => session.timed_out(&mut stream, &mut guard),
-        // What has just arrived is served.
-        Call::Close => peer.readiness.add(Readiness::READ),
-    }
-    let mut rounds = 0;
-    let progress = loop {
-        if peer.readiness.has(Readiness::READ)
-            && !session.connection().is_sending()
-            && session.connection().close_reason().is_none()
-        {
-            match read(&mut session, &peer.socket, &mut peer.readiness) {
-                Ok(0) => {}
-                Ok(count) => arrived += count,
-                Err(ReadEnd::Stream) => peer.ended = true,
-                Err(ReadEnd::Transport(kind)) => break Progress::Close(CloseReason::Transport(kind)),
-            }
-            if lent < most && session.pending().len() == lent {
-                // Its buffer grows before anybody takes it for too small.
-                peer.connection = session.connection();
-                peer.pending = keep(session.pending(), 0);
-                return Outcome::Again;
-            }
-            if desk.drives()
-                && !session.connection().is_in_head()
-                && is_known_to_wait(session.pending(), desk)
-            {
-                peer.connection = session.connection();
-                peer.pending = keep(session.pending(), INPUT_SLACK_BYTES);
-                return Outcome::Thread;
-            }
-        }
-        let progress = session.advance(&mut stream, &mut guard);
-        if stream.has_read() {
-            arrived = 0;
-            if !stream.drained {
-                // A handler that has read does not know what is left.
-                peer.readiness.add(Readiness::READ);
-            }
-        }
-        if progress != Progress::NeedBytes || stream.has_unsent() {
-            break progress;
-        }
-        if peer.ended {
-            session.end_of_stream(&mut stream, &mut guard);
-            break session.advance(&mut stream, &mut guard);
-        }
-        if call == Call::Close && !peer.readiness.has(Readiness::READ) {
-            session.close();
-            break session.advance(&mut stream, &mut guard);
-        }
-        rounds += 1;
-        if !peer.readiness.has(Readiness::READ) || rounds == ROUNDS {
-            break progress;
-        }
-    };
-    peer.refused = false;
-    let connection = session.connection();
-    peer.connection = connection;
+    /// Reads, and answers what has arrived whole.
+    fn exchange(&mut self) -> Outcome {
+        let (peer, tools) = (&mut *self.peer, &mut *self.tools);
+        let Some(handler) = &mut peer.handler else { return Outcome::Gone };
+        let requests = peer.connection.requests();
+        let mut pending = std::mem::take(&mut peer.pending);
+        let arrived = pending.len();
+        let most = tools.input.len();
+        let is_lent = arrived <= COPIED_MAX;
+        let input = if is_lent {
+            octets_into(&mut tools.input, &pending);
+            &mut *tools.input
+        } else {
+            let room = arrived.max(super::AWAITED_BYTES_MAX as usize);
+            pending.resize((arrived + room).min(most).max(arrived), 0);
+            &mut *pending
+        };
+        let mut exchange = Exchange {
+            full: if input.len() < most { input.len() } else { usize::MAX },
+            session: Session::resume(peer.connection, (input, arrived), &mut tools.output, &tools.config)
+                .with_peer(Some(peer.address)),
+            stream: Stream::new(&peer.socket, &mut peer.unsent, self.desk),
+            guard: Guard::new(handler, self.desk, peer.refused),
+            socket: &peer.socket,
+            readiness: &mut peer.readiness,
+            ended: &mut peer.ended,
+            arrived,
+        };
+        let end = exchange.run(self.call, self.desk);
 
-    let sending = Sending { sent: stream.sent, is_full: stream.full, is_left: stream.has_unsent() };
-    if is_lent && session.pending().len() == arrived {
-        // Not copied: where it began, it still is.
-        pending.truncate(arrived);
-        peer.pending = pending;
-    } else {
-        peer.pending = keep(session.pending(), 0);
+        let Exchange { session, stream, arrived, .. } = exchange;
+        let connection = session.connection();
+        let sending = Sending { sent: stream.sent, is_full: stream.full, is_left: stream.has_unsent() };
+        peer.connection = connection;
+        if !is_lent && arrived > 0 && session.pending().len() == arrived {
+            // Not copied: where it began, it still is.
+            pending.truncate(arrived);
+            peer.pending = pending;
+        } else {
+            let slack = if end == End::Thread { INPUT_SLACK_BYTES } else { 0 };
+            peer.pending = keep(session.pending(), slack);
+        }
+        let progress = match end {
+            End::Grow => return Outcome::Again,
+            End::Thread => return Outcome::Thread,
+            End::Progress(progress) => progress,
+        };
+        peer.refused = false;
+        if sending.is_left || progress == Progress::NeedRoom {
+            return self.wait_for_room(sending);
+        }
+        peer.written = 0;
+        if let Progress::Close(reason) = progress {
+            peer.pending = Vec::new();
+            return self.close(reason);
+        }
+        if peer.readiness.has(Readiness::READ) {
+            return Outcome::Again;
+        }
+        let stage = stage(&connection);
+        let begins = connection.requests() != requests || stage != self.before.stage;
+        if begins {
+            peer.since = self.before.now;
+        }
+        Outcome::Rest { stage, moved: begins || stage == Stage::Content }
     }
-    if sending.is_left || progress == Progress::NeedRoom {
-        return wait_for_room(peer, before, sending);
+
+    /// There is something to send, and no room for it, or not its turn.
+    fn wait_for_room(&mut self, sending: Sending) -> Outcome {
+        self.peer.written += sending.sent as u64;
+        if !sending.is_full {
+            return Outcome::Again;
+        }
+        let begins = self.before.stage != Stage::Writing;
+        if begins {
+            self.peer.since = self.before.now;
+        }
+        Outcome::Rest { stage: Stage::Writing, moved: sending.sent > 0 || begins }
     }
-    peer.written = 0;
-    if let Progress::Close(reason) = progress {
-        peer.pending = Vec::new();
-        return close(peer, reason, desk, &mut buffers.input);
+
+    /// Sends what is left of a response. `None` when nothing is left.
+    fn write(&mut self) -> Option<Outcome> {
+        let peer = &mut *self.peer;
+        let elapsed = Duration::from_millis(self.before.now.saturating_sub(peer.since));
+        let is_slow = self.desk.rates().write_patience(peer.written, elapsed).is_none();
+        if self.call != Call::Ready || is_slow {
+            self.reset();
+            return Some(self.end());
+        }
+        if peer.unsent.is_empty() {
+            return None;
+        }
+        let mut stream = Stream::new(&peer.socket, &mut peer.unsent, self.desk);
+        let result = stream.send_unsent();
+        let sent = stream.sent;
+        peer.written += sent as u64;
+        match result {
+            Ok(true) => None,
+            Ok(false) => Some(Outcome::Rest { stage: Stage::Writing, moved: sent > 0 }),
+            Err(_) => Some(self.end()),
+        }
     }
-    if peer.readiness.has(Readiness::READ) {
-        return Outcome::Again;
+
+    /// All is said: ends the connection as its reason asks for.
+    fn close(&mut self, reason: CloseReason) -> Outcome {
+        let outcome = self.end();
+        match reason {
+            // The client may still be sending, and input that nobody reads makes the kernel reset the connection, which can
+            // destroy the response on its way (spec 33): so what comes is dropped for a moment.
+            CloseReason::Finished | CloseReason::Refused(_) if !self.peer.ended => {
+                if self.peer.socket.shutdown(Shutdown::Write).is_err() {
+                    return outcome;
+                }
+                match self.linger() {
+                    Outcome::Rest { .. } => Outcome::Rest { stage: Stage::Lingering, moved: true },
+                    outcome => outcome,
+                }
+            }
+            // The transport fails by a time-out, too: to the client its end would look like any other.
+            CloseReason::Broken(_) | CloseReason::Transport(_) => {
+                self.reset();
+                outcome
+            }
+            _ => outcome,
+        }
     }
-    let stage = stage(&connection);
-    let is_next = connection.requests() != requests;
-    if is_next || stage != before.stage {
-        peer.since = before.now;
+
+    /// The client sees that what it has is not whole.
+    fn reset(&self) {
+        _ = SockRef::from(&*self.peer.socket).set_linger(Some(Duration::ZERO));
     }
-    Outcome::Rest { stage, moved: is_next || stage != before.stage || stage == Stage::Content }
+
+    /// Tells the handler, once.
+    fn end(&mut self) -> Outcome {
+        let is_told = std::mem::replace(&mut self.peer.finished, true);
+        if let (false, Some(handler)) = (is_told, &mut self.peer.handler) {
+            Guard::new(handler, self.desk, false).finish();
+        }
+        Outcome::Gone
+    }
+
+    /// Drops what the client still sends.
+    fn linger(&mut self) -> Outcome {
+        let (peer, dropped) = (&mut *self.peer, &mut self.tools.input);
+        while peer.readiness.has(Readiness::READ) {
+            match read_now(&peer.socket, dropped) {
+                Ok(Some(0)) | Err(_) => return Outcome::Gone,
+                Ok(Some(count)) => {
+                    peer.dropped = peer.dropped.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+                    if peer.dropped > DROPPED_MAX {
+                        return Outcome::Gone;
+                    }
+                    if count < dropped.len() && !peer.readiness.has(Readiness::END) {
+                        peer.readiness.remove(Readiness::READ);
+                    }
+                }
+                Ok(None) => peer.readiness.remove(Readiness::READ),
+            }
+        }
+        Outcome::Rest { stage: Stage::Lingering, moved: false }
+    }
 }
 
 /// What came of sending.
@@ -221,48 +264,6 @@ struct Sending {
     sent: usize,
     is_full: bool,
     is_left: bool,
-}
-
-/// Why a read brought nothing.
-enum ReadEnd {
-    Stream,
-    Transport(ErrorKind),
-}
-
-/// Reads what is there, or as much of it as there is room for.
-fn read(session: &mut Session<'_>, socket: &Socket, readiness: &mut Readiness) -> Result<usize, ReadEnd> {
-    let free = session.free_input();
-    let room = free.len();
-    if room == 0 {
-        // Requests that waited for room to be answered fill it. (Reading into an empty slice would look like the end.)
-        return Ok(0);
-    }
-    let result = read_now(socket, free);
-    // A read that comes back short has taken all there was; behind it can only be the end.
-    if !matches!(result, Ok(Some(count)) if count == room || (count > 0 && readiness.has(Readiness::END))) {
-        readiness.remove(Readiness::READ);
-    }
-    match result {
-        Ok(Some(0)) => Err(ReadEnd::Stream),
-        Ok(count) => {
-            let count = count.unwrap_or(0);
-            session.received(count);
-            Ok(count)
-        }
-        Err(error) => Err(ReadEnd::Transport(error.kind().into())),
-    }
-}
-
-/// There is something to send, and no room for it, or not its turn.
-fn wait_for_room<H>(peer: &mut Peer<H>, before: Before, sending: Sending) -> Outcome {
-    peer.written += sending.sent as u64;
-    if !sending.is_full {
-        return Outcome::Again;
-    }
-    if before.stage != Stage::Writing {
-        peer.since = before.now;
-    }
-    Outcome::Rest { stage: Stage::Writing, moved: sending.sent > 0 || before.stage != Stage::Writing }
 }
 
 /// What a connection that has nothing to send waits for.
@@ -294,94 +295,4 @@ fn keep(pending: &[u8], slack: usize) -> Vec<u8> {
         kept.extend_from_slice(pending);
     }
     kept
-}
-
-/// Is there a request whose handler is going to wait?
-fn is_known_to_wait<H: Handler>(pending: &[u8], desk: &Desk<'_, H>) -> bool {
-    let kinds = &desk.reactor.kinds;
-    !kinds.is_empty() && Kind::of_head(pending).is_some_and(|kind| kinds.waits(kind))
-}
-
-/// Sends what is left of a response. `None` when nothing is left.
-fn write<H: Handler>(peer: &mut Peer<H>, call: Call, before: Before, desk: &Desk<'_, H>) -> Option<Outcome> {
-    let elapsed = Duration::from_millis(before.now.saturating_sub(peer.since));
-    let is_slow = desk.rates().write_patience(peer.written, elapsed).is_none();
-    if call != Call::Ready || is_slow {
-        reset(peer);
-        return Some(end(peer, desk));
-    }
-    if peer.unsent.is_empty() {
-        return None;
-    }
-    let mut stream = Stream::new(&peer.socket, &mut peer.unsent, desk);
-    let result = stream.send_unsent();
-    let sent = stream.sent;
-    peer.written += sent as u64;
-    match result {
-        Ok(true) => None,
-        Ok(false) => Some(Outcome::Rest { stage: Stage::Writing, moved: sent > 0 }),
-        Err(_) => Some(end(peer, desk)),
-    }
-}
-
-/// All is said: ends the connection as its reason asks for.
-fn close<H: Handler>(
-    peer: &mut Peer<H>,
-    reason: CloseReason,
-    desk: &Desk<'_, H>,
-    dropped: &mut [u8],
-) -> Outcome {
-    let outcome = end(peer, desk);
-    match reason {
-        // The client may still be sending, and input that nobody reads makes the kernel reset the connection, which can destroy
-        // the response on its way (spec 33): so what comes is dropped for a moment.
-        CloseReason::Finished | CloseReason::Refused(_) if !peer.ended => {
-            if peer.socket.shutdown(Shutdown::Write).is_err() {
-                return outcome;
-            }
-            match linger(peer, dropped) {
-                Outcome::Rest { .. } => Outcome::Rest { stage: Stage::Lingering, moved: true },
-                outcome => outcome,
-            }
-        }
-        // The transport fails by a time-out, too: to the client its end would look like any other.
-        CloseReason::Broken(_) | CloseReason::Transport(_) => {
-            reset(peer);
-            outcome
-        }
-        _ => outcome,
-    }
-}
-
-/// The client sees that what it has is not whole.
-fn reset<H>(peer: &Peer<H>) {
-    _ = SockRef::from(&*peer.socket).set_linger(Some(Duration::ZERO));
-}
-
-/// Tells the handler, once.
-fn end<H: Handler>(peer: &mut Peer<H>, desk: &Desk<'_, H>) -> Outcome {
-    if let (false, Some(handler)) = (std::mem::replace(&mut peer.finished, true), &mut peer.handler) {
-        Guard::new(handler, desk, false).finish();
-    }
-    Outcome::Gone
-}
-
-/// Drops what the client still sends.
-fn linger<H>(peer: &mut Peer<H>, dropped: &mut [u8]) -> Outcome {
-    while peer.readiness.has(Readiness::READ) {
-        match read_now(&peer.socket, dropped) {
-            Ok(Some(0)) | Err(_) => return Outcome::Gone,
-            Ok(Some(count)) => {
-                peer.dropped = peer.dropped.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
-                if peer.dropped > DROPPED_MAX {
-                    return Outcome::Gone;
-                }
-                if count < dropped.len() && !peer.readiness.has(Readiness::END) {
-                    peer.readiness.remove(Readiness::READ);
-                }
-            }
-            Ok(None) => peer.readiness.remove(Readiness::READ),
-        }
-    }
-    Outcome::Rest { stage: Stage::Lingering, moved: false }
 }

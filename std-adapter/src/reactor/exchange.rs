@@ -1,0 +1,137 @@
+//! Reads from one connection, and has answered what has arrived whole.
+//!
+//! ```text
+//!   recv ─► Session::advance ─► (handler) ─► one send ─► what does it wait for?
+//! ```
+
+use super::Handler;
+use super::desk::Desk;
+use super::guard::Guard;
+use super::kinds::Kind;
+use super::peer::Call;
+use super::poller::{Readiness, Socket, read_now};
+use super::stream::Stream;
+use embedded_io::ErrorKind;
+use httpling_core::{CloseReason, Progress, Session};
+
+/// Reads of one connection before others have their turn.
+const ROUNDS: u32 = 8;
+
+/// A connection's session, while this thread's buffers are lent to it.
+pub(super) struct Exchange<'a, 'b, H> {
+    pub(super) session: Session<'b>,
+    pub(super) stream: Stream<'a, H>,
+    pub(super) guard: Guard<'a, H>,
+    pub(super) socket: &'a Socket,
+    pub(super) readiness: &'a mut Readiness,
+    pub(super) ended: &'a mut bool,
+    /// Octets that arrived, and that no handler has read.
+    pub(super) arrived: usize,
+    /// Octets that fill its buffer, if that can grow.
+    pub(super) full: usize,
+}
+
+/// What ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Progress(Progress),
+    /// Its buffer grows before anybody takes it for too small.
+    Grow,
+    /// Its next request is of a kind that waits.
+    Thread,
+}
+
+impl<H: Handler> Exchange<'_, '_, H> {
+    pub(super) fn run(&mut self, call: Call, desk: &Desk<'_, H>) -> End {
+        match call {
+            Call::Ready => {}
+            Call::TimedOut => self.session.timed_out(&mut self.stream, &mut self.guard),
+            // What has just arrived is served.
+            Call::Close => self.readiness.add(Readiness::READ),
+        }
+        for _ in 0..ROUNDS {
+            if self.reads() {
+                if let Err(kind) = self.read() {
+                    return End::Progress(Progress::Close(CloseReason::Transport(kind)));
+                }
+                if self.session.pending().len() == self.full {
+                    return End::Grow;
+                }
+                if self.is_known_to_wait(desk) {
+                    return End::Thread;
+                }
+            }
+            let progress = self.advance();
+            if progress != Progress::NeedBytes || self.stream.has_unsent() {
+                return End::Progress(progress);
+            }
+            if *self.ended {
+                self.session.end_of_stream(&mut self.stream, &mut self.guard);
+                return End::Progress(self.advance());
+            }
+            if self.readiness.has(Readiness::READ) {
+                continue;
+            }
+            if call == Call::Close {
+                self.session.close();
+                return End::Progress(self.advance());
+            }
+            break;
+        }
+        End::Progress(Progress::NeedBytes)
+    }
+
+    fn advance(&mut self) -> Progress {
+        let progress = self.session.advance(&mut self.stream, &mut self.guard);
+        if self.stream.has_read() {
+            self.arrived = 0;
+            if !self.stream.drained {
+                // A handler that has read does not know what is left.
+                self.readiness.add(Readiness::READ);
+            }
+        }
+        progress
+    }
+
+    /// Who has something to send, or has said all, does not care for more to do.
+    fn reads(&self) -> bool {
+        let connection = self.session.connection();
+        self.readiness.has(Readiness::READ) && !connection.is_sending() && connection.close_reason().is_none()
+    }
+
+    /// Reads what is there, or as much of it as there is room for.
+    fn read(&mut self) -> Result<(), ErrorKind> {
+        let free = self.session.free_input();
+        let room = free.len();
+        if room == 0 {
+            // Requests that waited for room to be answered fill it. (Reading into an empty slice would look like the end.)
+            return Ok(());
+        }
+        let result = read_now(self.socket, free);
+        // A read that comes back short has taken all there was; behind it can only be the end.
+        let is_last = self.readiness.has(Readiness::END);
+        if !matches!(result, Ok(Some(count)) if count == room || (count > 0 && is_last)) {
+            self.readiness.remove(Readiness::READ);
+        }
+        match result {
+            Ok(Some(0)) => *self.ended = true,
+            Ok(count) => {
+                let count = count.unwrap_or(0);
+                self.session.received(count);
+                self.arrived += count;
+            }
+            Err(error) => return Err(error.kind().into()),
+        }
+        Ok(())
+    }
+
+    /// Is there a request whose handler is going to wait?
+    fn is_known_to_wait(&self, desk: &Desk<'_, H>) -> bool {
+        let kinds = &desk.reactor.kinds;
+        !kinds.is_empty()
+            && desk.drives()
+            && !self.session.connection().is_in_head()
+            && !self.guard.refuses()
+            && Kind::of_head(self.session.pending()).is_some_and(|kind| kinds.waits(kind))
+    }
+}
