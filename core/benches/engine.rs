@@ -72,10 +72,6 @@ impl Wire for Memory {
         place.copy_from_slice(bytes);
         Ok(bytes.len())
     }
-
-    fn flush(&mut self) -> Result<(), ErrorKind> {
-        Ok(())
-    }
 }
 
 fn serve(bytes: &'static [u8], times: u32) {

@@ -168,7 +168,7 @@ impl<'b> Session<'b> {
             match self.step(Drive::Blocking, wire, handler) {
                 Step::Answered => answered += 1,
                 Step::NeedBytes => {
-                    self.flush(wire);
+                    self.hand_over(wire);
                     if self.config.is_stopping() {
                         self.close();
                     }
@@ -178,12 +178,12 @@ impl<'b> Session<'b> {
                 }
                 Step::NeedRoom | Step::Again => {}
                 Step::Close(reason) => {
-                    self.flush(wire);
+                    self.hand_over(wire);
                     return Persistence::Close(self.connection.close_reason().unwrap_or(reason));
                 }
             }
             if answered >= most && !self.connection.is_sending() {
-                self.flush(wire);
+                self.hand_over(wire);
                 return self.connection.close_reason().map_or(Persistence::KeepAlive, Persistence::Close);
             }
         }
@@ -213,7 +213,7 @@ impl<'b> Session<'b> {
                 Step::Close(reason) => break Progress::Close(reason),
             }
         };
-        self.flush(wire);
+        self.hand_over(wire);
         self.connection.close_reason().map_or(progress, Progress::Close)
     }
 
@@ -460,7 +460,7 @@ impl<'b> Session<'b> {
     ) -> Step {
         let put = self.output.push_some(if self.output.filled() > 0 { rest } else { b"" });
         rest = rest.get(put..).unwrap_or_default();
-        self.flush(wire);
+        self.write_collected(wire);
         while !rest.is_empty() && self.connection.close_reason().is_none() {
             let room = room(drive, wire);
             if room == 0 {
@@ -508,7 +508,7 @@ impl<'b> Session<'b> {
             }
             self.output.fill(count);
             producing.advance(count);
-            self.flush(wire);
+            self.write_collected(wire);
         }
         self.after_sending(then)
     }
@@ -521,7 +521,7 @@ impl<'b> Session<'b> {
         drive: Drive,
         wire: &mut dyn Wire,
     ) -> Step {
-        self.flush(wire);
+        self.write_collected(wire);
         while producing.left > 0 && self.connection.close_reason().is_none() {
             let sent = match room(drive, wire) {
                 0 => Ok(0),
@@ -554,13 +554,20 @@ impl<'b> Session<'b> {
     }
 
     /// Writes what has collected.
-    fn flush(&mut self, wire: &mut dyn Wire) {
-        if self.output.filled() == 0 {
-            return;
-        }
-        let result = wire::write_all(wire, self.output.as_bytes()).and_then(|()| wire.flush());
+    fn write_collected(&mut self, wire: &mut dyn Wire) {
+        let result = wire::write_all(wire, self.output.as_bytes());
         self.output.truncate(0);
         if let Err(kind) = result {
+            self.connection.close(CloseReason::Transport(kind));
+        }
+    }
+
+    /// Before the client is waited for, here or by the owner: it gets all that was said, also what the stream holds back.
+    fn hand_over(&mut self, wire: &mut dyn Wire) {
+        self.write_collected(wire);
+        if !matches!(self.connection.close_reason(), Some(CloseReason::Transport(_)))
+            && let Err(kind) = wire.flush()
+        {
             self.connection.close(CloseReason::Transport(kind));
         }
     }
@@ -640,10 +647,6 @@ mod tests {
 
         fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
             Wire::write(&mut self.0, bytes)
-        }
-
-        fn flush(&mut self) -> Result<(), ErrorKind> {
-            Ok(())
         }
 
         fn room(&mut self) -> usize {

@@ -97,10 +97,6 @@ impl Wire for Turn<'_, '_> {
         Write::write(self.0, bytes)
     }
 
-    fn flush(&mut self) -> Result<(), ErrorKind> {
-        Ok(())
-    }
-
     fn room(&mut self) -> usize {
         self.0.room()
     }

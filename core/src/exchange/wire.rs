@@ -7,8 +7,8 @@ use embedded_io::{Error, ErrorKind, Read, Write};
 
 /// A connection's stream, as the engine uses it.
 ///
-/// Every `embedded_io::Read + Write` is one. Implement it directly only for a stream that can tell how much it takes
-/// without waiting.
+/// Every `embedded_io::Read + Write` is one. Implement it directly for a stream that can tell how much it takes
+/// without waiting, or that holds nothing back.
 pub trait Wire {
     /// Reads at least one byte into `buffer`, waiting if need be; `Ok(0)` is the end of the stream. Never called
     /// with an empty buffer.
@@ -23,11 +23,14 @@ pub trait Wire {
     /// The kind of the transport's failure.
     fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind>;
 
-    /// Sends what the stream itself holds back.
+    /// Sends what the stream itself holds back: called before the client is waited for, and not after each write. A
+    /// stream without a buffer of its own has nothing to do.
     ///
     /// # Errors
     /// The kind of the transport's failure.
-    fn flush(&mut self) -> Result<(), ErrorKind>;
+    fn flush(&mut self) -> Result<(), ErrorKind> {
+        Ok(())
+    }
 
     /// How many bytes `write` takes now without waiting. A stream that may wait has no bound.
     fn room(&mut self) -> usize {

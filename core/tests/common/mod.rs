@@ -85,7 +85,9 @@ pub fn advance(tape: &mut Tape, setting: &Setting, between: Between) -> Outcome 
         let mut session =
             Session::resume(connection, (&mut input, pending.len()), &mut output, &setting.config);
         loop {
-            match session.advance(tape, &mut demo) {
+            let progress = session.advance(tape, &mut demo);
+            tape.assert_flushed();
+            match progress {
                 Progress::Close(reason) => return outcome(tape, demo, Some(reason)),
                 Progress::NeedRoom => tape.make_room(),
                 Progress::NeedBytes => {
@@ -129,6 +131,7 @@ pub fn is_same_log(one: &[String], other: &[String]) -> bool {
 }
 
 fn outcome(tape: &mut Tape, demo: Demo, reason: Option<CloseReason>) -> Outcome {
+    tape.assert_flushed();
     Outcome {
         written: std::mem::take(&mut tape.written),
         marks: std::mem::take(&mut tape.marks),

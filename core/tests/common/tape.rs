@@ -52,6 +52,8 @@ pub struct Tape {
     pub writes_after_fault: usize,
     read_ended: bool,
     write_failed: bool,
+    /// Something was written that a stream with a buffer of its own would still hold.
+    held_back: bool,
 }
 
 impl Tape {
@@ -79,6 +81,7 @@ impl Tape {
             writes_after_fault: 0,
             read_ended: false,
             write_failed: false,
+            held_back: false,
         }
     }
 
@@ -98,6 +101,11 @@ impl Tape {
         rest[self.at.min(rest.len())..].to_vec()
     }
 
+    /// Who waits for the client, or stops, has flushed what was written: a stream may have a buffer.
+    pub fn assert_flushed(&self) {
+        assert!(!self.held_back || self.write_failed, "the client waits for what the stream holds back");
+    }
+
     pub fn make_room(&mut self) {
         self.room = self.room_step.expect("only a stream with a room can be full");
     }
@@ -111,6 +119,7 @@ impl Tape {
 impl Wire for Tape {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
         assert!(!buffer.is_empty(), "a read into nothing looks like the end");
+        self.assert_flushed();
         self.reads += 1;
         let mut most = buffer.len();
         if let Some((at, fault)) = self.read_fault {
@@ -182,10 +191,12 @@ impl Wire for Tape {
             self.room = self.room.saturating_sub(most);
         }
         self.written.extend_from_slice(&bytes[..most]);
+        self.held_back = true;
         Ok(most)
     }
 
     fn flush(&mut self) -> Result<(), ErrorKind> {
+        self.held_back = false;
         Ok(())
     }
 

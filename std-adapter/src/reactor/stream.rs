@@ -129,10 +129,6 @@ impl<H: Handler> Wire for Stream<'_, H> {
         }
     }
 
-    fn flush(&mut self) -> Result<(), ErrorKind> {
-        Ok(())
-    }
-
     fn room(&mut self) -> usize {
         if self.full || self.has_unsent() || self.sent >= TURN { 0 } else { PIECE }
     }

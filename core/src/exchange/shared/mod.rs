@@ -187,8 +187,7 @@ impl<'a> Shared<'a> {
         if earlier.is_empty() {
             return Ok(());
         }
-        let result = wire::write_all(self.wire, earlier).and_then(|()| self.wire.flush());
-        result.map_err(|kind| self.broke(kind))?;
+        wire::write_all(self.wire, earlier).map_err(|kind| self.broke(kind))?;
         let gone = self.response_at;
         self.output.drop_front(gone);
         self.response_at = 0;

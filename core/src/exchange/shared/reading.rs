@@ -65,12 +65,9 @@ impl Shared<'_> {
         let waiting = self.asked.expects_continue && !self.content_has_begun && !self.has_left;
         self.asked.expects_continue = false;
         self.flush_earlier().map_err(ReadError::Transport)?;
-        if waiting {
-            let result =
-                wire::write_all(self.wire, b"HTTP/1.1 100 Continue\r\n\r\n").and_then(|()| self.wire.flush());
-            result.map_err(|kind| ReadError::Transport(self.broke(kind)))?;
-        }
-        Ok(())
+        let interim: &[u8] = if waiting { b"HTTP/1.1 100 Continue\r\n\r\n" } else { b"" };
+        let result = wire::write_all(self.wire, interim).and_then(|()| self.wire.flush());
+        result.map_err(|kind| ReadError::Transport(self.broke(kind)))
     }
 
     /// Did the content break off? Then nobody knows where the next request begins.

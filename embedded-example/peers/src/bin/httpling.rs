@@ -6,12 +6,12 @@
 use core::panic::PanicInfo;
 
 use cortex_m::singleton;
-use embedded_io::Read;
+use embedded_io::{ErrorKind, Read, Write};
 use httpling_board::board;
 use httpling_core::{
-    Config, Connection, Request, RequestHandler, Response, SendError, Sent, Session, status,
+    Config, Connection, Request, RequestHandler, Response, SendError, Sent, Session, Wire, status,
 };
-use httpling_peers::{HELLO, weigh_blocking};
+use httpling_peers::{self as peers, HELLO, weigh_blocking};
 
 struct Hello;
 
@@ -25,14 +25,28 @@ impl RequestHandler for Hello {
     }
 }
 
+/// As the board's: what is written is on its way, so there is nothing to flush.
+struct Stream(peers::Connection);
+
+impl Wire for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+        Read::read(&mut self.0, buffer).map_err(|error| match error {})
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
+        Write::write(&mut self.0, bytes).map_err(|error| match error {})
+    }
+}
+
 #[cortex_m_rt::entry]
 fn main() -> ! {
     let input = singleton!(: [u8; 1024] = [0; 1024]);
     let output = singleton!(: [u8; 512] = [0; 512]);
     let (Some(input), Some(output)) = (input, output) else { board::restart_after("started twice") };
     // As in the board's loop: a connection is put together when bytes have come, and taken apart again.
-    weigh_blocking(size_of::<Connection>(), |mut stream| {
+    weigh_blocking(size_of::<Connection>(), |stream| {
         let mut connection = Connection::new();
+        let mut stream = Stream(stream);
         while let Ok(arrived @ 1..) = stream.read(input) {
             let mut session = Session::resume(connection, (input, arrived), output, &Config::DEFAULT);
             session.advance(&mut stream, &mut Hello);
