@@ -13,12 +13,14 @@
 
 mod clock;
 mod colour;
+mod file_part;
 pub mod files;
 mod log;
 mod reactor;
 mod server;
 mod settings;
 
+pub use file_part::EndWithFile;
 pub use httpling_core::*;
 pub use server::{HttpServer, ShutdownHandle};
 pub use settings::Builder;

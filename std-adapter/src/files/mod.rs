@@ -1,7 +1,7 @@
 //! Serves the files of a directory: Python's `SimpleHTTPRequestHandler`.
 //!
 //! ```text
-//!   path ──translate──► name ──tree──► file ───────────conditional──range──send──► 200, 206, 304, 412, 416
+//!   path ──translate──► name ──tree──► file ───────────conditional──range──────────► 200, 206, 304, 412, 416
 //!                         │             └─ directory ─► index page, as a file
 //!                         │                          ├► listing
 //!                         │                          └► 301, where the slash is missing
@@ -17,13 +17,13 @@ mod header;
 mod listing;
 mod media_type;
 mod range;
-mod send;
 mod translate;
 mod tree;
 
 pub use header::{Header, InvalidHeader};
 pub use tree::Links;
 
+use crate::file_part::EndWithFile as _;
 use conditional::{Outcome, Validators};
 use httpling_core::{
     Head, Method, Request, RequestHandler, Response, SendError, Sent, response::FinalStatus, status,
@@ -172,7 +172,7 @@ impl Settings {
         }
         match self.tree.open(&path) {
             Ok(Opened::File(_)) if path.ends_in_slash => not_found(response),
-            Ok(Opened::File(file)) => self.send_file(&file, &path, request, response),
+            Ok(Opened::File(file)) => self.send_file(file, &path, request, response),
             Ok(Opened::Directory(_)) if !path.ends_in_slash => redirect(request, response),
             Ok(Opened::Directory(directory)) => self.send_directory(directory, &path, request, response),
             Err(error) => answer_error(error, FILE_NOT_FOUND, response),
@@ -190,7 +190,7 @@ impl Settings {
         for name in &self.index_pages {
             let page = path.join(name.as_bytes());
             match self.tree.open(&page) {
-                Ok(Opened::File(file)) => return self.send_file(&file, &page, request, response),
+                Ok(Opened::File(file)) => return self.send_file(file, &page, request, response),
                 // A directory, a FIFO, a broken link: passed over.
                 Ok(Opened::Directory(_)) | Err(OpenError::Missing) => {}
                 // There is a page, so what it was to hide is not listed in its place.
@@ -218,7 +218,7 @@ impl Settings {
     /// A file, a part of it, or what its preconditions lead to (spec 124–131).
     fn send_file(
         &self,
-        opened: &OpenFile,
+        opened: OpenFile,
         path: &FilePath,
         request: &Request<'_>,
         response: Response<'_>,
@@ -265,7 +265,7 @@ impl Settings {
         if is_head {
             return head.content_length(length).end_headers()?.finish();
         }
-        send::send_file(&opened.file, range, head)
+        head.end_with_file(opened.file, range)
     }
 
     fn file_head<'a, S: FinalStatus>(

@@ -1,6 +1,7 @@
 //! What is kept of a connection while nothing happens on it.
 
 use super::poller::{Readiness, Socket};
+use crate::file_part::FilePart;
 use httpling_core::Connection;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub(super) struct Peer<H> {
     pub(super) pending: Vec<u8>,
     /// What was said and is not sent.
     pub(super) unsent: Vec<u8>,
+    /// A file that is being sent.
+    pub(super) file: Option<Box<FilePart>>,
     /// What the socket is known to have.
     pub(super) readiness: Readiness,
     /// The client sends nothing more.
@@ -53,6 +56,7 @@ impl<H> Peer<H> {
             handler: None,
             pending: Vec::new(),
             unsent: Vec::new(),
+            file: None,
             readiness: Readiness::NOTHING,
             ended: false,
             finished: false,

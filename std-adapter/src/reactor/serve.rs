@@ -81,11 +81,9 @@ impl<H: Handler> Service<'_, '_, H> {
         match self.before.stage {
             Stage::Lingering if self.call == Call::Ready => return self.linger(),
             Stage::Lingering => return Outcome::Gone,
-            Stage::Writing => {
-                if let Some(outcome) = self.write() {
-                    return outcome;
-                }
-            }
+            Stage::Writing => return self.write(),
+            // It has sent so much that it was the others' turn.
+            _ if self.peer.connection.is_sending() => return self.write(),
             _ => {}
         }
         if self.peer.handler.is_none() {
@@ -116,7 +114,7 @@ impl<H: Handler> Service<'_, '_, H> {
             full: if input.len() < most { input.len() } else { usize::MAX },
             session: Session::resume(peer.connection, (input, arrived), &mut tools.output, &tools.config)
                 .with_peer(Some(peer.address)),
-            stream: Stream::new(&peer.socket, &mut peer.unsent, self.desk),
+            stream: Stream::new(&peer.socket, &mut peer.unsent, &mut peer.file, self.desk),
             guard: Guard::new(handler, self.desk, peer.refused),
             socket: &peer.socket,
             readiness: &mut peer.readiness,
@@ -129,6 +127,9 @@ impl<H: Handler> Service<'_, '_, H> {
         let connection = session.connection();
         let sending = Sending { sent: stream.sent, is_full: stream.full, is_left: stream.has_unsent() };
         peer.connection = connection;
+        if !connection.is_sending() {
+            peer.file = None;
+        }
         if !is_lent && arrived > 0 && session.pending().len() == arrived {
             // Not copied: where it began, it still is.
             pending.truncate(arrived);
@@ -175,19 +176,36 @@ impl<H: Handler> Service<'_, '_, H> {
         Outcome::Rest { stage: Stage::Writing, moved: sending.sent > 0 || begins }
     }
 
-    /// Sends what is left of a response. `None` when nothing is left.
-    fn write(&mut self) -> Option<Outcome> {
-        let peer = &mut *self.peer;
-        let elapsed = Duration::from_millis(self.before.now.saturating_sub(peer.since));
-        let is_slow = self.desk.rates().write_patience(peer.written, elapsed).is_none();
-        if self.call != Call::Ready || is_slow {
-            self.reset();
-            return Some(self.end());
+    /// Goes on with a response that waited for room.
+    fn write(&mut self) -> Outcome {
+        let elapsed = Duration::from_millis(self.before.now.saturating_sub(self.peer.since));
+        if self.desk.rates().write_patience(self.peer.written, elapsed).is_none() {
+            return self.cut();
         }
+        let call = std::mem::replace(&mut self.call, Call::Ready);
+        let outcome = self.send_unsent().unwrap_or_else(|| self.exchange());
+        // The poller tells of room only when a good part of the socket's buffer is free, for which a slow client may need
+        // longer than it is given. Whether it has taken anything at all is found out by trying.
+        let took_nothing = matches!(outcome, Outcome::Rest { stage: Stage::Writing, moved: false });
+        if call == Call::TimedOut && took_nothing {
+            return self.cut();
+        }
+        outcome
+    }
+
+    /// Ends a connection whose response is not whole.
+    fn cut(&mut self) -> Outcome {
+        self.reset();
+        self.end()
+    }
+
+    /// Sends what is left of what was said. `None` when nothing is left.
+    fn send_unsent(&mut self) -> Option<Outcome> {
+        let peer = &mut *self.peer;
         if peer.unsent.is_empty() {
             return None;
         }
-        let mut stream = Stream::new(&peer.socket, &mut peer.unsent, self.desk);
+        let mut stream = Stream::new(&peer.socket, &mut peer.unsent, &mut peer.file, self.desk);
         let result = stream.send_unsent();
         let sent = stream.sent;
         peer.written += sent as u64;

@@ -5,9 +5,11 @@
 
 use super::Handler;
 use super::desk::Desk;
-use super::poller::{Readiness, Socket, read_now, wait_for, write_now};
+use super::poller::{Follows, Readiness, Socket, read_now, send_file, wait_for, write_now};
+use crate::file_part::FilePart;
 use embedded_io::ErrorKind;
-use httpling_core::Wire;
+use httpling_core::{SendError, Wire};
+use std::any::Any;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -19,6 +21,7 @@ const TURN: usize = 1024 * 1024;
 pub(super) struct Stream<'a, H> {
     socket: &'a Socket,
     unsent: &'a mut Vec<u8>,
+    file: &'a mut Option<Box<FilePart>>,
     desk: &'a Desk<'a, H>,
     /// The socket took less than it was offered.
     pub(super) full: bool,
@@ -30,8 +33,23 @@ pub(super) struct Stream<'a, H> {
 }
 
 impl<'a, H: Handler> Stream<'a, H> {
-    pub(super) fn new(socket: &'a Socket, unsent: &'a mut Vec<u8>, desk: &'a Desk<'a, H>) -> Self {
-        Self { socket, unsent, desk, full: false, drained: false, sent: 0, received: 0, waiting_since: None }
+    pub(super) fn new(
+        socket: &'a Socket,
+        unsent: &'a mut Vec<u8>,
+        file: &'a mut Option<Box<FilePart>>,
+        desk: &'a Desk<'a, H>,
+    ) -> Self {
+        Self {
+            socket,
+            unsent,
+            file,
+            desk,
+            full: false,
+            drained: false,
+            sent: 0,
+            received: 0,
+            waiting_since: None,
+        }
     }
 
     /// Is something left that was said and not sent?
@@ -51,7 +69,7 @@ impl<'a, H: Handler> Stream<'a, H> {
     pub(super) fn send_unsent(&mut self) -> io::Result<bool> {
         let mut gone = 0;
         while let Some(rest) = self.unsent.get(gone..).filter(|rest| !rest.is_empty()) {
-            match write_now(self.socket, rest)? {
+            match self.write_now(rest)? {
                 Some(count) => gone += count,
                 None => break,
             }
@@ -64,6 +82,12 @@ impl<'a, H: Handler> Stream<'a, H> {
             *self.unsent = Vec::new();
         }
         Ok(!self.full)
+    }
+
+    fn write_now(&self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        // What is written while there is a file is before it.
+        let follows = if self.file.is_some() { Follows::Content } else { Follows::Unknown };
+        write_now(self.socket, bytes, follows)
     }
 
     /// Waits, in a handler, until the socket is ready, or `patience` is over.
@@ -102,11 +126,10 @@ impl<H: Handler> Wire for Stream<'_, H> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
         loop {
             let result = if self.unsent.is_empty() {
-                write_now(self.socket, bytes)
+                self.write_now(bytes)
             } else {
                 // Order is kept: what was said before leaves before.
-                self.send_unsent()
-                    .and_then(|sent| if sent { write_now(self.socket, bytes) } else { Ok(None) })
+                self.send_unsent().and_then(|sent| if sent { self.write_now(bytes) } else { Ok(None) })
             };
             match result {
                 Ok(Some(count)) => {
@@ -131,5 +154,26 @@ impl<H: Handler> Wire for Stream<'_, H> {
 
     fn room(&mut self) -> usize {
         if self.full || self.has_unsent() || self.sent >= TURN { 0 } else { PIECE }
+    }
+
+    fn take_content(&mut self, content: &mut dyn Any) -> bool {
+        let Some(part) = content.downcast_mut::<Option<FilePart>>() else { return false };
+        *self.file = part.take().map(Box::new);
+        true
+    }
+
+    fn send_content(&mut self, position: u64, left: u64) -> Result<usize, SendError> {
+        let Some(part) = self.file else { return Err(SendError::Failed) };
+        // A disk may be slow.
+        self.desk.begin_without_handler();
+        let Some(count) = send_file(self.socket, part, position, left)? else {
+            self.full = true;
+            return Ok(0);
+        };
+        self.sent += count;
+        if count as u64 == left {
+            *self.file = None;
+        }
+        Ok(count)
     }
 }

@@ -14,6 +14,8 @@ pub(super) use linux::*;
 #[cfg(not(target_os = "linux"))]
 pub(super) use portable::*;
 
+use crate::file_part::FilePart;
+use httpling_core::SendError;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io;
 use std::time::Duration;
@@ -81,8 +83,38 @@ pub(super) fn read_now(socket: &Socket, buffer: &mut [u8]) -> io::Result<Option<
 ///
 /// # Errors
 /// The system's.
-pub(super) fn write_now(socket: &Socket, bytes: &[u8]) -> io::Result<Option<usize>> {
-    now(|| send(socket, bytes))
+pub(super) fn write_now(socket: &Socket, bytes: &[u8], follows: Follows) -> io::Result<Option<usize>> {
+    now(|| send(socket, bytes, follows))
+}
+
+/// What is written next?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Follows {
+    /// Perhaps nothing: send it now.
+    Unknown,
+    /// Content, at once: the system may send both together.
+    Content,
+}
+
+/// Copies a piece of a file through a buffer.
+///
+/// # Errors
+/// As those of [`send_file`].
+pub(super) fn copy_file(
+    socket: &Socket,
+    part: &FilePart,
+    position: u64,
+    left: u64,
+) -> Result<Option<usize>, SendError> {
+    let mut is_full = false;
+    let count = part.copy(position, left, |piece| match write_now(socket, piece, Follows::Unknown) {
+        Ok(count) => {
+            is_full = count.is_none();
+            Ok(count.unwrap_or(0))
+        }
+        Err(error) => Err(SendError::Transport(error.kind().into())),
+    })?;
+    Ok((!is_full).then_some(count))
 }
 
 fn now(mut act: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {

@@ -1,6 +1,6 @@
 //! Readiness by whatever the system has, through mio.
 
-use super::{LISTENER, Occurrence, Readiness, WAKER};
+use super::{Follows, LISTENER, Occurrence, Readiness, WAKER};
 use mio::{Events, Interest, Poll, Token};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -99,9 +99,12 @@ pub(in crate::reactor) fn recv(mut socket: &Socket, buffer: &mut [u8]) -> io::Re
 ///
 /// # Errors
 /// The system's: `WouldBlock` when there is no room.
-pub(in crate::reactor) fn send(mut socket: &Socket, bytes: &[u8]) -> io::Result<usize> {
+pub(in crate::reactor) fn send(mut socket: &Socket, bytes: &[u8], _follows: Follows) -> io::Result<usize> {
     socket.write(bytes)
 }
+
+/// Sending from a descriptor is different on each system.
+pub(in crate::reactor) use super::copy_file as send_file;
 
 /// Where connections come from.
 #[derive(Debug)]
