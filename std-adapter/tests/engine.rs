@@ -7,53 +7,15 @@
 
 mod common;
 
+use common::demo::{GET, quiet};
+use common::running::Running;
 use common::{Client, Ending, Gate, PATIENCE, becomes_true};
-use httpling::{
-    Builder, HttpServer, Request, RequestHandler, Response, SendError, Sent, ShutdownHandle, status,
-};
+use httpling::{Builder, Request, RequestHandler, Response, SendError, Sent, status};
 use std::fmt::Write as _;
 use std::io::{self, Read};
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
-
-/// A server on a thread of this process. It is ended with its test.
-struct Running {
-    address: SocketAddr,
-    handle: ShutdownHandle,
-    ended: Receiver<io::Result<()>>,
-}
-
-impl Running {
-    fn start(builder: Builder, demo: &Demo) -> Self {
-        let server = builder.log(false).bind("127.0.0.1:0").expect("a free port");
-        let (address, handle) = (server.local_addr(), server.shutdown_handle());
-        let (sender, ended) = channel();
-        let demo = demo.clone();
-        std::thread::spawn(move || {
-            let result = server.serve_forever(move |_| demo.clone());
-            // Nobody waits any more when the test has failed.
-            _ = sender.send(result);
-        });
-        Self { address, handle, ended }
-    }
-
-    fn client(&self) -> Client {
-        Client::connect(self.address)
-    }
-
-    fn join(&self) {
-        self.ended.recv_timeout(2 * PATIENCE).expect("the server ends").expect("without an error");
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.handle.shutdown();
-    }
-}
 
 #[derive(Clone, Default)]
 struct Demo {
@@ -120,16 +82,14 @@ impl RequestHandler for Demo {
 }
 
 fn one_loop() -> Builder {
-    HttpServer::builder().threads(1).drain_timeout(Duration::from_secs(3))
+    quiet().threads(1)
 }
-
-const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// One loop, and a handler that waits for something that is not its client: nobody else waits for it.
 #[test]
 fn a_handler_that_waits_holds_up_nobody() {
     let demo = Demo::default();
-    let server = Running::start(one_loop(), &demo);
+    let server = Running::with(one_loop(), &demo);
     let mut slow: Vec<Client> = (0..20)
         .map(|_| {
             let mut client = server.client();
@@ -154,7 +114,7 @@ fn a_handler_that_waits_holds_up_nobody() {
 #[test]
 fn more_waiting_handlers_than_threads_queue() {
     let demo = Demo::default();
-    let server = Running::start(one_loop().spare_threads_max(4), &demo);
+    let server = Running::with(one_loop().spare_threads_max(4), &demo);
     // So that the kind is known.
     let mut first = server.client();
     first.send("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -184,7 +144,7 @@ fn a_full_queue_is_a_503() {
     for (queue, patience) in [(2, Duration::from_secs(60)), (1000, Duration::from_millis(100))] {
         let demo = Demo::default();
         let builder = one_loop().spare_threads_max(2).queue_max(queue).queue_timeout(patience);
-        let server = Running::start(builder, &demo);
+        let server = Running::with(builder, &demo);
         let mut first = server.client();
         first.send("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
         demo.gate.wait_for(1);
@@ -227,7 +187,7 @@ fn a_full_queue_is_a_503() {
 #[test]
 fn slow_content_holds_up_nobody() {
     let demo = Demo::default();
-    let server = Running::start(one_loop(), &demo);
+    let server = Running::with(one_loop(), &demo);
     let mut slow: Vec<Client> = (0..20)
         .map(|_| {
             let mut client = server.client();
@@ -251,7 +211,7 @@ fn slow_content_holds_up_nobody() {
 #[test]
 fn slow_content_without_threads_is_a_503() {
     let demo = Demo::default();
-    let server = Running::start(one_loop().spare_threads_max(1), &demo);
+    let server = Running::with(one_loop().spare_threads_max(1), &demo);
     // In chunks: content whose length is known is waited for before its handler is called, if it is short.
     let post = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
     let mut first = server.client();
@@ -271,7 +231,7 @@ fn slow_content_without_threads_is_a_503() {
 fn slow_readers_hold_up_nobody() {
     let demo = Demo::default();
     // For those whose handler itself writes there are threads, and not for the others.
-    let server = Running::start(one_loop().spare_threads_max(4), &demo);
+    let server = Running::with(one_loop().spare_threads_max(4), &demo);
     let mut slow = Vec::new();
     for target in ["/static", "/produced", "/static", "/produced", "/static", "/produced", "/written"] {
         let mut client = server.client();
@@ -292,7 +252,7 @@ fn slow_readers_hold_up_nobody() {
 #[test]
 fn long_pipelines_are_answered_byte_for_byte() {
     const REQUESTS: usize = 900;
-    let server = Running::start(one_loop(), &Demo::default());
+    let server = Running::with(one_loop(), &Demo::default());
     let mut client = server.client();
     let filler = "x".repeat(300);
     let mut requests = String::new();
@@ -311,7 +271,7 @@ fn long_pipelines_are_answered_byte_for_byte() {
 #[test]
 fn pipelines_behind_answers_that_wait_are_not_lost() {
     const REQUESTS: usize = 990;
-    let server = Running::start(one_loop(), &Demo::default());
+    let server = Running::with(one_loop(), &Demo::default());
     let mut client = server.client();
     let request = format!("GET /own HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(1000));
     client.send("GET /static HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -328,7 +288,7 @@ fn pipelines_behind_answers_that_wait_are_not_lost() {
 /// Heads that grow byte by byte, past the length at which they get a buffer of their own.
 #[test]
 fn heads_may_come_in_any_pieces() {
-    let server = Running::start(one_loop(), &Demo::default());
+    let server = Running::with(one_loop(), &Demo::default());
     let head = format!("GET /own HTTP/1.1\r\nHost: a\r\nLong: {}\r\n\r\n", "x".repeat(30_000));
     for piece in [1, 7, 1000, 2048, 2049, 4096, 29_000] {
         let mut client = server.client();
@@ -351,7 +311,7 @@ fn heads_may_come_in_any_pieces() {
 fn thousands_of_idle_connections_cost_little() {
     const CLIENTS: usize = 2000;
     let demo = Demo::default();
-    let server = Running::start(HttpServer::builder().threads(2), &demo);
+    let server = Running::with(quiet().threads(2), &demo);
     let mut clients: Vec<Client> = (0..CLIENTS).map(|_| server.client()).collect();
     for client in &mut clients {
         client.send(GET);
@@ -371,7 +331,7 @@ fn thousands_of_idle_connections_cost_little() {
 #[test]
 fn the_longest_idle_connection_makes_place() {
     let demo = Demo::default();
-    let server = Running::start(one_loop().connections_max(4), &demo);
+    let server = Running::with(one_loop().connections_max(4), &demo);
     let mut busy = server.client();
     busy.send("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
     demo.gate.wait_for(1);
@@ -396,7 +356,7 @@ fn the_longest_idle_connection_makes_place() {
 #[test]
 fn without_idle_connections_accepting_waits() {
     let demo = Demo::default();
-    let server = Running::start(HttpServer::builder().threads(2).connections_max(3), &demo);
+    let server = Running::with(quiet().threads(2).connections_max(3), &demo);
     let mut busy: Vec<Client> = (0..3)
         .map(|_| {
             let mut client = server.client();
@@ -419,7 +379,7 @@ fn without_idle_connections_accepting_waits() {
 #[test]
 fn resets_cost_nobody_anything() {
     let demo = Demo::default();
-    let server = Running::start(one_loop(), &demo);
+    let server = Running::with(one_loop(), &demo);
     for round in 0..200 {
         let mut client = server.client();
         socket2::SockRef::from(client.stream()).set_linger(Some(Duration::ZERO)).unwrap();
@@ -438,7 +398,7 @@ fn resets_cost_nobody_anything() {
 #[test]
 fn shutdown_under_load_truncates_nothing() {
     let demo = Demo::default();
-    let server = Running::start(HttpServer::builder().threads(2), &demo);
+    let server = Running::with(quiet().threads(2), &demo);
     let barrier = Arc::new(Barrier::new(9));
     let clients: Vec<_> = (0..8)
         .map(|_| {
@@ -497,7 +457,7 @@ fn wakes() -> u64 {
 #[cfg(target_os = "linux")]
 #[test]
 fn an_idle_server_sleeps() {
-    let server = Running::start(HttpServer::builder().threads(2), &Demo::default());
+    let server = Running::with(quiet().threads(2), &Demo::default());
     assert_eq!(server.client().get("/").text(), "Hello there");
     // Other tests of this process have servers too: one moment of silence of all of them is enough.
     let quiet = Duration::from_millis(300);
@@ -516,7 +476,7 @@ fn an_idle_server_sleeps() {
 #[test]
 fn half_a_close_is_no_reason_to_answer_half() {
     let demo = Demo::default();
-    let server = Running::start(one_loop(), &demo);
+    let server = Running::with(one_loop(), &demo);
     let mut client = server.client();
     client.send("GET /static HTTP/1.1\r\nHost: a\r\n\r\nGET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
     client.end_sending();

@@ -3,6 +3,9 @@
 
 #![allow(dead_code)] // Each test program uses its part.
 
+pub(crate) mod demo;
+pub(crate) mod running;
+
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};

@@ -1,0 +1,161 @@
+//! A server in a process of its own: its log, and its descriptors.
+
+// A test that panics has failed: that is what it is for, in its helpers too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use common::demo::Demo;
+use common::{Client, Ending, Process, log_text};
+use httpling::HttpServer;
+use std::io::{self, Read};
+use std::process::Command;
+use std::time::Duration;
+
+/// Not a test: the server of the tests below, as a process with a log, limits and an end of its own. It ends when its stdin
+/// does, so that it never outlives its test.
+#[test]
+#[ignore = "a part of other tests"]
+fn server_process() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let short = Duration::from_millis(300);
+    let builder = HttpServer::builder().head_timeout(short).first_byte_timeout(2 * short).read_timeout(short);
+    let server = builder.drain_timeout(short).bind("127.0.0.1:0").unwrap();
+    println!("{}", server.banner());
+    let handle = server.shutdown_handle();
+    std::thread::spawn(move || {
+        _ = io::stdin().read_to_end(&mut Vec::new());
+        handle.shutdown();
+    });
+    server.serve_forever(|_| Demo::default()).unwrap();
+}
+
+const CHILD: &str = "HTTPLING_TEST_SERVER";
+
+/// That server, behind some words of the shell.
+fn command(shell: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{shell} exec \"$0\" --exact server_process --ignored --nocapture")]);
+    command.arg(std::env::current_exe().unwrap()).env(CHILD, "1");
+    command
+}
+
+fn process(shell: &str) -> Process {
+    Process::start(&mut command(shell))
+}
+
+#[test]
+fn the_log_has_pythons_form() {
+    let mut server = process("");
+    let mut client = server.client();
+    client.get("/");
+    client.send("HEAD /stream HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.head();
+    client.ask("PUT /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    for broken in [
+        "GET /\x1b[2J\"\\\u{85} HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\n",
+        &"x".repeat(70_000),
+        "GET / HTTP/1.1\r\nHo",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf",
+        "GET /panic HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /panic-late HTTP/1.1\r\nHost: a\r\n\r\n",
+        "",
+    ] {
+        let mut client = server.client();
+        // It may be refused before all of it is sent.
+        _ = client.try_send(broken);
+        // Its end, and so its lines.
+        assert_ne!(client.rest().1, Ending::StillOpen, "{broken:?}");
+    }
+    server.close_stdin();
+    let (status, _, lines) = server.end();
+    assert!(status.success());
+    // The panics' own messages stand between.
+    let lines: Vec<&str> = lines.iter().filter(|line| line.contains(" - - [")).map(String::as_str).collect();
+    assert!(lines.iter().all(|line| line.starts_with("127.0.0.1 - - [")), "{lines:#?}");
+    let texts: Vec<&str> = lines.iter().map(|line| log_text(line)).collect();
+    let expected = [
+        r#""GET / HTTP/1.1" 200 -"#,
+        r#""HEAD /stream HTTP/1.1" 200 -"#,
+        "code 501, message Unsupported method",
+        r#""PUT /x HTTP/1.1" 501 -"#,
+        "code 400, message Bad request target",
+        r#""GET /\x1b[2J\x22\x5c\xc2\x85 HTTP/1.1" 400 -"#,
+        "code 400, message Bad request line",
+        r#""GET  / HTTP/1.1" 400 -"#,
+        "code 400, message Host missing",
+        r#""GET / HTTP/1.1" 400 -"#,
+        "code 414, message Request line too long",
+        r#""" 414 -"#,
+        "code 408, message Request timed out",
+        r#""GET / HTTP/1.1" 408 -"#,
+        "code 408, message Request timed out",
+        r#""POST / HTTP/1.1" 408 -"#,
+        "code 500, message Handler panicked",
+        r#""GET /panic HTTP/1.1" 500 -"#,
+        "code 200, message Handler panicked",
+        r#""GET /panic-late HTTP/1.1" 200 -"#,
+    ];
+    assert_eq!(texts, expected);
+}
+
+/// The shell closes it, or gives it to somebody who has gone.
+#[test]
+fn a_log_that_nobody_reads_stops_nobody() {
+    for shell in ["exec 2>&-;", "exec 2>/dev/full;"] {
+        let mut server = process(shell);
+        let mut client = server.client();
+        for _ in 0..50 {
+            assert_eq!(client.get("/").text(), "Hello there", "{shell}");
+        }
+        server.close_stdin();
+        assert!(server.end().0.success(), "{shell}");
+    }
+}
+
+/// Whoever has the other end of the pipe reads nothing: after 64 KiB the log is stuck, and the service is not.
+#[test]
+fn a_log_that_is_full_stops_nobody() {
+    let (reader, writer) = io::pipe().unwrap();
+    let mut server = Process::start_with_stderr(&mut command(""), writer.into());
+    // More lines than the pipe and the log's own queue hold.
+    let request = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(1000));
+    for _ in 0..6 {
+        let mut client = server.client();
+        for _ in 0..9 {
+            client.send(request.repeat(100));
+            for _ in 0..100 {
+                assert_eq!(client.reply().text(), "Hello there");
+            }
+        }
+    }
+    server.close_stdin();
+    assert!(server.end().0.success());
+    drop(reader);
+}
+
+#[test]
+fn no_descriptors_is_no_end() {
+    const LIMIT: usize = 128;
+    let mut server = process(&format!("ulimit -n {LIMIT};"));
+    assert_eq!(server.client().get("/").text(), "Hello there");
+    for _ in 0..2 {
+        // More than it can have, all silent.
+        let crowd: Vec<Client> = (0..2 * LIMIT).map(|_| server.client()).collect();
+        // One that speaks is served, for the silent ones are closed sooner or later.
+        assert_eq!(server.client().get("/").text(), "Hello there");
+        drop(crowd);
+        assert_eq!(server.client().get("/").text(), "Hello there");
+    }
+    assert!(server.is_running());
+    server.close_stdin();
+    let (status, _, lines) = server.end();
+    assert!(status.success());
+    // It says so, and does not say it as fast as it can.
+    let complaints = lines.iter().filter(|line| line.contains("Cannot accept")).count();
+    assert!(complaints < 100, "{complaints} complaints");
+}
