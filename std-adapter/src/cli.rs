@@ -43,6 +43,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) no_listing: bool,
 
+    /// Tell Prometheus at http://ADDRESS:PORT/metrics what was done so far, in numbers
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) metrics: Option<String>,
+
     /// Bind to this port; 0 takes a free one
     #[arg(default_value = "8000")]
     port: String,

@@ -16,6 +16,7 @@ mod colour;
 mod file_part;
 pub mod files;
 mod log;
+pub mod metrics;
 mod reactor;
 mod server;
 mod settings;

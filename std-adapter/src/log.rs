@@ -36,7 +36,7 @@ pub(crate) struct Log {
 struct Counts {
     /// Lines that are not written yet.
     waiting: AtomicUsize,
-    /// Lines that found no place in the queue.
+    /// Lines that found no place in the queue, since the beginning.
     lost: AtomicU64,
 }
 
@@ -110,6 +110,11 @@ impl Log {
         }
     }
 
+    /// Lines that were lost.
+    pub(crate) fn lost(&self) -> u64 {
+        self.counts.lost.load(Ordering::Relaxed)
+    }
+
     /// Waits until the writer has written what it was given, or `patience` is over.
     pub(crate) fn drain(&self, patience: Duration) {
         let end = Instant::now() + patience;
@@ -121,6 +126,8 @@ impl Log {
 
 fn write_lines(queue: &Receiver<String>, mut out: impl io::Write, counts: &Counts) {
     let mut batch = String::new();
+    // Lines that were lost, and were said to be.
+    let mut said = 0;
     while let Ok(line) = queue.recv() {
         batch.clear();
         batch.push_str(&line);
@@ -130,7 +137,8 @@ fn write_lines(queue: &Receiver<String>, mut out: impl io::Write, counts: &Count
             batch.push_str(&line);
             lines += 1;
         }
-        let missing = counts.lost.swap(0, Ordering::Relaxed);
+        let lost = counts.lost.load(Ordering::Relaxed);
+        let missing = lost - std::mem::replace(&mut said, lost);
         if missing > 0 {
             _ = writeln!(batch, "({missing} lines lost: the log was not read fast enough)");
         }

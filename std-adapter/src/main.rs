@@ -7,6 +7,7 @@ mod cli;
 use cli::Arguments;
 use httpling::HttpServer;
 use httpling::files::{DotFiles, FileHandler, Links, Listings};
+use httpling::metrics::Prometheus;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::{self, Write};
@@ -29,7 +30,11 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     let mut signals =
         Signals::new([SIGINT, SIGTERM]).map_err(|error| format!("cannot receive signals: {error}"))?;
     let server = listen(arguments)?;
+    let watched = arguments.metrics.as_deref().map(|address| show_metrics(&server, address)).transpose()?;
     say(&server.banner());
+    if let Some(address) = watched {
+        say(&format!("Metrics at http://{address}/metrics"));
+    }
 
     let handle = server.shutdown_handle();
     let ends = move || {
@@ -75,6 +80,17 @@ fn listen(arguments: &Arguments) -> Result<HttpServer, String> {
         let place = if name.is_empty() { "all interfaces" } else { name };
         format!("cannot listen on {place}, port {port}: {}", reason(&error))
     })
+}
+
+/// Serves the server's numbers on a thread of their own, until the program ends.
+fn show_metrics(server: &HttpServer, address: &str) -> Result<SocketAddr, String> {
+    let fail = |error: io::Error| format!("cannot show metrics on {address}: {}", reason(&error));
+    let page = Prometheus::new(server.metrics());
+    let server = HttpServer::builder().threads(1).log(false).bind(address).map_err(fail)?;
+    let bound = server.local_addr();
+    let serve = move || server.serve_forever(move |_peer| page.clone());
+    std::thread::Builder::new().name("metrics".to_owned()).spawn(serve).map_err(fail)?;
+    Ok(bound)
 }
 
 /// On stdout, at once, also behind a pipe (spec 17). Nobody may be listening there.

@@ -2,6 +2,7 @@
 
 use crate::clock::SystemClock;
 use crate::log::Log;
+use crate::metrics::Metrics;
 use crate::reactor::{self, Base, Extent};
 use crate::settings::{Builder, Settings};
 use httpling_core::RequestHandler;
@@ -96,6 +97,11 @@ impl HttpServer {
     /// Ends [`serve_forever`](Self::serve_forever) from elsewhere.
     pub fn shutdown_handle(&self) -> ShutdownHandle {
         ShutdownHandle { base: Arc::clone(&self.base) }
+    }
+
+    /// Tells what it has done so far, in numbers, from elsewhere too.
+    pub fn metrics(&self) -> Metrics {
+        Metrics::new(Arc::clone(&self.base))
     }
 
     /// Serves until [`ShutdownHandle::shutdown`]. `factory` makes a handler for each connection, when its first request comes:

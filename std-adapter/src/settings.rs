@@ -23,6 +23,7 @@ pub(crate) struct Settings {
     pub(crate) backlog: i32,
     pub(crate) rates: Rates,
     pub(crate) drain: Duration,
+    pub(crate) handler_time_logged: Duration,
     pub(crate) log: bool,
 }
 
@@ -53,6 +54,7 @@ impl Default for Builder {
             backlog: 4096,
             rates: Rates::default(),
             drain: Duration::from_secs(10),
+            handler_time_logged: Duration::from_secs(10),
             log: true,
         };
         Self { settings }
@@ -181,6 +183,14 @@ impl Builder {
     #[must_use]
     pub fn bytes_per_second_min(mut self, bytes: u32) -> Self {
         self.settings.rates.bytes_per_second_min = bytes.max(1);
+        self
+    }
+
+    /// A handler that runs for longer is told of in the log, while it runs and when it has ended. Default: 10 s. It may run for as
+    /// long as it likes, and holds up nobody else, but somebody should know.
+    #[must_use]
+    pub fn handler_time_logged(mut self, time: Duration) -> Self {
+        self.settings.handler_time_logged = time;
         self
     }
 

@@ -5,6 +5,7 @@ use super::rates::Rates;
 use super::spare::Work;
 use super::{Handler, Reactor};
 use crate::clock::time_passed;
+use crate::metrics::Tally;
 use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +19,8 @@ pub(super) struct Desk<'a, H> {
     /// The number of this call, when the thread drives the loop.
     turn: Option<u64>,
     given: Cell<bool>,
-    in_handler: Cell<bool>,
+    /// What this thread counts.
+    pub(super) tally: &'a Tally,
     overloaded: Cell<bool>,
     kind: Cell<Option<Kind>>,
     waited_for_client: Cell<bool>,
@@ -32,13 +34,18 @@ impl<H> fmt::Debug for Desk<'_, H> {
 
 impl<'a, H> Desk<'a, H> {
     /// `turn` is the number of the call when the thread drives the loop.
-    pub(super) fn new(reactor: &'a Arc<Reactor<H>>, index: usize, turn: Option<u64>) -> Self {
+    pub(super) fn new(
+        reactor: &'a Arc<Reactor<H>>,
+        index: usize,
+        turn: Option<u64>,
+        tally: &'a Tally,
+    ) -> Self {
         Self {
             reactor,
             index,
             turn,
             given: Cell::new(false),
-            in_handler: Cell::new(false),
+            tally,
             overloaded: Cell::new(false),
             kind: Cell::new(None),
             waited_for_client: Cell::new(false),
@@ -55,7 +62,7 @@ impl<'a, H> Desk<'a, H> {
     }
 
     pub(super) fn in_handler(&self) -> bool {
-        self.in_handler.get()
+        self.tally.handler().is_some()
     }
 
     /// No thread was found for the loop when a handler had to wait.
@@ -91,7 +98,7 @@ impl<H: Handler> Desk<'_, H> {
 
     /// A handler begins.
     pub(super) fn enter(&self, kind: Kind) {
-        self.in_handler.set(true);
+        self.tally.enter();
         self.kind.set(Some(kind));
         let Some(this) = self.reactor.loops.get(self.index) else { return };
         if self.turn != Some(this.busy.load(Ordering::Relaxed)) {
@@ -114,6 +121,6 @@ impl<H: Handler> Desk<'_, H> {
 
     /// A handler has ended.
     pub(super) fn leave(&self) {
-        self.in_handler.set(false);
+        self.tally.leave();
     }
 }

@@ -16,6 +16,7 @@ use super::slab::{Key, Slab, Stage};
 use super::spare::{Errand, Given, Work};
 use super::timer::Wheel;
 use super::{Handler, Reactor};
+use crate::metrics::Event;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
@@ -173,6 +174,7 @@ pub(super) fn drive<H: Handler>(
     let Some(this) = reactor.loops.get(index) else { return };
     let Some(mut state) = this.take_over(turn, worker) else { return };
     let driver = this.driver.load(Ordering::Relaxed);
+    let tally = Arc::clone(&tools.counts.tally);
     loop {
         let Some(mut task) = state.next(reactor, this, index) else { break };
         state.calls += 1;
@@ -181,7 +183,7 @@ pub(super) fn drive<H: Handler>(
         this.busy.store(turn, Ordering::Relaxed);
         drop(state);
 
-        let desk = Desk::new(reactor, index, Some(turn));
+        let desk = Desk::new(reactor, index, Some(turn), &tally);
         let Task { key, ref mut peer, call, before } = task;
         let outcome = Service { peer, call, before, tools, desk: &desk }.serve();
         let peer = unless_gone(reactor, task.peer, outcome);
@@ -203,7 +205,8 @@ pub(super) fn drive<H: Handler>(
 pub(super) fn serve_beside<H: Handler>(reactor: &Arc<Reactor<H>>, errand: Errand<H>, tools: &mut Tools<'_>) {
     let Errand { index, key, mut peer, since: _ } = errand;
     let Some(this) = reactor.loops.get(index) else { return };
-    let desk = Desk::new(reactor, index, None);
+    let tally = Arc::clone(&tools.counts.tally);
+    let desk = Desk::new(reactor, index, None, &tally);
     let began = Instant::now();
     let before = Before { stage: Stage::Idle, now: reactor.now() };
     let service = Service { peer: &mut peer, call: Call::Ready, before, tools, desk: &desk };
@@ -413,9 +416,7 @@ impl<H: Handler> State<H> {
                 self.listen(true);
             }
             Message::MakePlace => {
-                if let Some(victim) = self.longest_idle(reactor) {
-                    self.tasks.push_back((victim, Call::Close));
-                }
+                self.evict(reactor);
             }
         }
     }
@@ -457,8 +458,13 @@ impl<H: Handler> State<H> {
                     self.listening.guess = accepted.max(1);
                     return;
                 }
-                Err(error) if super::is_clients_fault(&error) => accepted += 1,
-                Err(error) => return self.pause(reactor, &error),
+                Err(error) => {
+                    reactor.counters.count(Event::AcceptError);
+                    if !super::is_clients_fault(&error) {
+                        return self.pause(reactor, &error);
+                    }
+                    accepted += 1;
+                }
             }
         }
         // There may be more.
@@ -503,9 +509,7 @@ impl<H: Handler> State<H> {
     /// Descriptors or memory have run out: closes what is idle for longest, and waits a moment.
     fn pause(&mut self, reactor: &Arc<Reactor<H>>, error: &io::Error) {
         reactor.complain(&format!("Cannot accept: {error}"));
-        if let Some(victim) = self.longest_idle(reactor) {
-            self.tasks.push_back((victim, Call::Close));
-        }
+        self.evict(reactor);
         self.listen(false);
         self.listening.resumes = Some(self.now + millis(self.listening.pause));
         self.listening.pause = PAUSE_MAX.min(self.listening.pause * 2);
@@ -514,8 +518,7 @@ impl<H: Handler> State<H> {
     /// There are as many connections as there may be. True when one of them makes place at once; else accepting waits until one
     /// has ended.
     fn make_place(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>, index: usize) -> bool {
-        if let Some(victim) = self.longest_idle(reactor) {
-            self.tasks.push_back((victim, Call::Close));
+        if self.evict(reactor) {
             return true;
         }
         reactor.complain("Cannot accept: as many connections as there may be, and none is idle");
@@ -530,6 +533,14 @@ impl<H: Handler> State<H> {
             this.inbox.send(Message::Listen);
         }
         false
+    }
+
+    /// Closes the connection that is idle for longest. False when none is idle.
+    fn evict(&mut self, reactor: &Arc<Reactor<H>>) -> bool {
+        let Some(victim) = self.longest_idle(reactor) else { return false };
+        self.tasks.push_back((victim, Call::Close));
+        reactor.counters.count(Event::Evicted);
+        true
     }
 
     fn longest_idle(&mut self, reactor: &Arc<Reactor<H>>) -> Option<Key> {

@@ -51,7 +51,7 @@ impl<H: Handler> Exchange<'_, '_, H> {
         }
         for _ in 0..ROUNDS {
             if self.reads() {
-                if let Err(kind) = self.read() {
+                if let Err(kind) = self.read(desk) {
                     return End::Progress(Progress::Close(CloseReason::Transport(kind)));
                 }
                 if self.session.pending().len() == self.full {
@@ -100,7 +100,7 @@ impl<H: Handler> Exchange<'_, '_, H> {
     }
 
     /// Reads what is there, or as much of it as there is room for.
-    fn read(&mut self) -> Result<(), ErrorKind> {
+    fn read(&mut self, desk: &Desk<'_, H>) -> Result<(), ErrorKind> {
         let free = self.session.free_input();
         let room = free.len();
         if room == 0 {
@@ -119,6 +119,7 @@ impl<H: Handler> Exchange<'_, '_, H> {
                 let count = count.unwrap_or(0);
                 self.session.received(count);
                 self.arrived += count;
+                desk.tally.received(count);
             }
             Err(error) => return Err(error.kind().into()),
         }

@@ -3,18 +3,23 @@
 use super::desk::Desk;
 use super::kinds::Kind;
 use super::{Handler, Reactor};
+use crate::metrics::Event;
 use httpling_core::{
     LogEntry, Methods, ReadError, Request, RequestError, RequestHandler, RequestHead, Response, SendError,
-    Sent, status,
+    Sent, Status, status,
 };
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 /// Does something of the user's that is no request: makes a handler, or drops one. A panic costs one connection, and no thread.
 pub(super) fn contained<H, T>(reactor: &Reactor<H>, peer: SocketAddr, act: impl FnOnce() -> T) -> Option<T> {
     let result = catch_unwind(AssertUnwindSafe(act));
-    if let (Err(_), Some(log)) = (&result, &reactor.log) {
-        log.message(Some(peer), "Handler panicked");
+    if result.is_err() {
+        reactor.counters.count(Event::Panicked);
+        if let Some(log) = &reactor.log {
+            log.message(Some(peer), "Handler panicked");
+        }
     }
     result.ok()
 }
@@ -41,7 +46,10 @@ impl<'a, H: Handler> Guard<'a, H> {
     /// After a panic the handler's own state may be half changed. It is the handler's, and only its next request can see it.
     fn guard<T>(&mut self, act: impl FnOnce(&mut H) -> T) -> Option<T> {
         let result = catch_unwind(AssertUnwindSafe(|| act(self.handler)));
-        self.panicked |= result.is_err();
+        if result.is_err() {
+            self.panicked = true;
+            self.desk.reactor.counters.count(Event::Panicked);
+        }
         result.ok()
     }
 }
@@ -79,9 +87,14 @@ impl<H: Handler> RequestHandler for Guard<'_, H> {
     }
 
     fn log_request(&mut self, entry: &LogEntry<'_>) {
+        self.desk.tally.request(entry.status.map_or(0, Status::code));
         self.guard(|handler| handler.log_request(entry));
-        if let Some(log) = &self.desk.reactor.log {
-            log.request(entry);
+        let Some(log) = &self.desk.reactor.log else { return };
+        log.request(entry);
+        if self.desk.tally.was_slow()
+            && let Some(duration) = entry.duration_us
+        {
+            log.message(entry.peer, &format!("Handler took {:.1?}", Duration::from_micros(duration)));
         }
     }
 

@@ -29,6 +29,7 @@ mod poller;
 mod rates;
 mod serve;
 mod slab;
+mod slow;
 mod spare;
 mod stream;
 mod timer;
@@ -37,6 +38,7 @@ pub(crate) use rates::Rates;
 
 use crate::clock::SystemClock;
 use crate::log::Log;
+use crate::metrics::{Counters, Event, Snapshot};
 use crate::settings::Settings;
 use event_loop::Loop;
 use httpling_core::{Config, RequestHandler};
@@ -75,6 +77,7 @@ pub(crate) struct Base {
     pub(crate) settings: Settings,
     pub(crate) clock: SystemClock,
     pub(crate) log: Option<Log>,
+    pub(crate) counters: Counters,
     stopping: AtomicBool,
     /// What is to be told when it ends.
     driven: Mutex<Vec<Arc<dyn Driven>>>,
@@ -83,11 +86,31 @@ pub(crate) struct Base {
 /// Something that looks at [`Base::stopping`] when it is woken.
 trait Driven: fmt::Debug + Send + Sync {
     fn wake(&self);
+
+    /// Requests that wait for a thread.
+    fn queued(&self) -> usize;
 }
 
 impl Base {
     pub(crate) fn new(settings: Settings, clock: SystemClock, log: Option<Log>) -> Self {
-        Self { settings, clock, log, stopping: AtomicBool::new(false), driven: Mutex::default() }
+        Self {
+            settings,
+            clock,
+            log,
+            counters: Counters::default(),
+            stopping: AtomicBool::new(false),
+            driven: Mutex::default(),
+        }
+    }
+
+    /// What has happened so far, in numbers.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let queued: usize = self.driven().iter().map(|driven| driven.queued()).sum();
+        Snapshot {
+            requests_queued: queued as u64,
+            log_lines_lost: self.log.as_ref().map_or(0, Log::lost),
+            ..self.counters.snapshot()
+        }
     }
 
     fn is_stopping(&self) -> bool {
@@ -231,6 +254,10 @@ impl<H: Handler> Driven for Reactor<H> {
         drop(self.running.lock());
         self.ended.notify_all();
     }
+
+    fn queued(&self) -> usize {
+        self.spares.queued()
+    }
 }
 
 impl<H: Handler> Reactor<H> {
@@ -334,6 +361,7 @@ impl<H> Reactor<H> {
     }
 
     fn connection_began(&self) {
+        self.counters.count(Event::Accepted);
         self.connections.fetch_add(1, Ordering::SeqCst);
         // Without a bound it is never used up.
         self.accepts_left.fetch_sub(1, Ordering::Relaxed);
@@ -344,6 +372,7 @@ impl<H> Reactor<H> {
     }
 
     fn connection_ended(&self) {
+        self.counters.count(Event::Closed);
         self.connections.fetch_sub(1, Ordering::SeqCst);
         if self.needs_place.load(Ordering::SeqCst) && self.needs_place.swap(false, Ordering::SeqCst) {
             for this in &self.loops {

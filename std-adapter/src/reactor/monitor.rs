@@ -7,8 +7,10 @@
 
 use super::inbox::Message;
 use super::kinds::Kind;
+use super::slow::SlowHandlers;
 use super::spare::Work;
 use super::{Handler, Reactor};
+use crate::metrics::Event;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
@@ -20,6 +22,8 @@ pub(super) const TICK: Duration = Duration::from_millis(1);
 const COMPUTING: u32 = 4;
 /// Ticks for which a call is watched that computed when it lost its loop.
 const WATCHED: u32 = 64;
+/// Ticks from one look at how long handlers take to the next.
+const HANDLERS: u32 = 64;
 /// Ticks without anything to see before it sleeps.
 const QUIET: u32 = 16;
 
@@ -91,7 +95,8 @@ pub(super) fn watch<H: Handler>(reactor: &Arc<Reactor<H>>) {
     _ = monitor.thread.set(std::thread::current());
     let mut seen = vec![Seen::default(); reactor.loops.len()];
     let mut watched: Vec<Watched> = Vec::new();
-    let mut quiet = 0;
+    let mut slow = SlowHandlers::default();
+    let (mut quiet, mut ticks) = (0, 0);
     while !monitor.ended.load(Ordering::SeqCst) {
         for (index, seen) in seen.iter_mut().enumerate() {
             watched.extend(look(reactor, index, seen));
@@ -108,12 +113,17 @@ pub(super) fn watch<H: Handler>(reactor: &Arc<Reactor<H>>) {
             !sleeps
         });
         for errand in reactor.spares.take_overdue(reactor.settings.queue_patience) {
+            reactor.counters.count(Event::QueueTimeOut);
             if let Some(this) = reactor.loops.get(errand.index) {
                 this.inbox.send(Message::Refuse { key: errand.key, peer: errand.peer });
             }
         }
         quiet = if has_work(reactor) || !watched.is_empty() { 0 } else { quiet + 1 };
         if quiet < QUIET {
+            ticks = (ticks + 1) % HANDLERS;
+            if ticks == 0 {
+                slow.look(reactor);
+            }
             std::thread::sleep(TICK);
             continue;
         }
@@ -123,7 +133,10 @@ pub(super) fn watch<H: Handler>(reactor: &Arc<Reactor<H>>) {
             && !monitor.ended.load(Ordering::SeqCst)
             && !has_work(reactor)
         {
-            std::thread::park();
+            match slow.look(reactor) {
+                Some(patience) => std::thread::park_timeout(patience),
+                None => std::thread::park(),
+            }
         }
         monitor.sleeps.store(false, Ordering::SeqCst);
         quiet = 0;

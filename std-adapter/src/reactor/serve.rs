@@ -11,6 +11,7 @@ use super::slab::Stage;
 use super::stream::Stream;
 use super::{Base, Handler};
 use crate::clock::time_passed;
+use crate::metrics::{Enlisted, Event};
 use httpling_core::{CloseReason, Config, Connection, Progress, RequestHandler as _, Session};
 use socket2::SockRef;
 use std::net::Shutdown;
@@ -32,6 +33,7 @@ pub(super) struct Tools<'a> {
     input: Vec<u8>,
     output: Vec<u8>,
     config: Config<'a>,
+    pub(super) counts: Enlisted<'a>,
 }
 
 impl<'a> Tools<'a> {
@@ -40,7 +42,7 @@ impl<'a> Tools<'a> {
         // Positions in a head are below 2^30.
         let head = limits.request_line_bytes_max.saturating_add(limits.field_section_bytes_max).min(1 << 30);
         let (input, output) = (vec![0; head as usize + INPUT_SLACK_BYTES], vec![0; OUTPUT_BYTES]);
-        Self { input, output, config: base.config() }
+        Self { input, output, config: base.config(), counts: base.counters.enlist() }
     }
 }
 
@@ -78,6 +80,9 @@ impl<H: Handler> Service<'_, '_, H> {
     /// Does all that can be done now.
     pub(super) fn serve(mut self) -> Outcome {
         time_passed();
+        if self.call == Call::TimedOut {
+            self.count_time_out();
+        }
         match self.before.stage {
             Stage::Lingering if self.call == Call::Ready => return self.linger(),
             Stage::Lingering => return Outcome::Gone,
@@ -193,8 +198,9 @@ impl<H: Handler> Service<'_, '_, H> {
         outcome
     }
 
-    /// Ends a connection whose response is not whole.
+    /// Ends a connection whose client takes its response too slowly.
     fn cut(&mut self) -> Outcome {
+        self.desk.reactor.counters.count(Event::WriteTimeOut);
         self.reset();
         self.end()
     }
@@ -216,8 +222,23 @@ impl<H: Handler> Service<'_, '_, H> {
         }
     }
 
+    fn count_time_out(&self) {
+        let event = match self.before.stage {
+            Stage::New => Event::FirstByteTimeOut,
+            Stage::Idle => Event::IdleTimeOut,
+            Stage::Head => Event::HeadTimeOut,
+            Stage::Content => Event::ContentTimeOut,
+            // Whether it has taken nothing is found out by trying; or its client was told already.
+            Stage::Writing | Stage::Draining | Stage::Lingering => return,
+        };
+        self.desk.reactor.counters.count(event);
+    }
+
     /// All is said: ends the connection as its reason asks for.
     fn close(&mut self, reason: CloseReason) -> Outcome {
+        if let CloseReason::Refused(_) = reason {
+            self.desk.reactor.counters.count(Event::Refused);
+        }
         let outcome = self.end();
         match reason {
             // The client may still be sending, and input that nobody reads makes the kernel reset the connection, which can

@@ -197,7 +197,17 @@ impl<H> Spares<H> {
     }
 
     pub(super) fn has_queue(&self) -> bool {
-        !self.lock().queue.is_empty()
+        self.queued() > 0
+    }
+
+    /// Requests that wait for a thread.
+    pub(super) fn queued(&self) -> usize {
+        self.lock().queue.len()
+    }
+
+    /// Are there threads that serve requests beside the loops?
+    pub(super) fn is_serving(&self) -> bool {
+        self.lock().serving > 0
     }
 
     /// Lets all threads end that have nothing to do, now or later.

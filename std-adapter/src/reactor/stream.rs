@@ -7,6 +7,7 @@ use super::Handler;
 use super::desk::Desk;
 use super::poller::{Follows, Readiness, Socket, read_now, send_file, wait_for, write_now};
 use crate::file_part::FilePart;
+use crate::metrics::Event;
 use embedded_io::ErrorKind;
 use httpling_core::{SendError, Wire};
 use std::any::Any;
@@ -74,7 +75,7 @@ impl<'a, H: Handler> Stream<'a, H> {
                 None => break,
             }
         }
-        self.sent += gone;
+        self.took(gone);
         self.full = gone < self.unsent.len();
         if self.full {
             self.unsent.drain(..gone);
@@ -82,6 +83,12 @@ impl<'a, H: Handler> Stream<'a, H> {
             *self.unsent = Vec::new();
         }
         Ok(!self.full)
+    }
+
+    /// The socket took so much.
+    fn took(&mut self, count: usize) {
+        self.sent += count;
+        self.desk.tally.sent(count);
     }
 
     fn write_now(&self, bytes: &[u8]) -> io::Result<Option<usize>> {
@@ -92,15 +99,17 @@ impl<'a, H: Handler> Stream<'a, H> {
 
     /// Waits, in a handler, until the socket is ready, or `patience` is over.
     fn wait(&mut self, what: Readiness, patience: Option<Duration>) -> Result<(), ErrorKind> {
-        let patience = patience.filter(|patience| !patience.is_zero()).ok_or(ErrorKind::TimedOut)?;
-        if !self.desk.may_wait() {
-            return Err(ErrorKind::OutOfMemory);
+        if let Some(patience) = patience.filter(|patience| !patience.is_zero()) {
+            if !self.desk.may_wait() {
+                return Err(ErrorKind::OutOfMemory);
+            }
+            if wait_for(self.socket, what, patience).map_err(|error| error.kind())? {
+                return Ok(());
+            }
         }
-        match wait_for(self.socket, what, patience) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(ErrorKind::TimedOut),
-            Err(error) => Err(error.kind().into()),
-        }
+        let event = if what == Readiness::WRITE { Event::WriteTimeOut } else { Event::ContentTimeOut };
+        self.desk.reactor.counters.count(event);
+        Err(ErrorKind::TimedOut)
     }
 }
 
@@ -111,6 +120,7 @@ impl<H: Handler> Wire for Stream<'_, H> {
                 Ok(Some(count)) => {
                     self.drained = count < buffer.len() && count > 0;
                     self.received += count;
+                    self.desk.tally.received(count);
                     return Ok(count);
                 }
                 Ok(None) => {
@@ -134,7 +144,7 @@ impl<H: Handler> Wire for Stream<'_, H> {
             match result {
                 Ok(Some(count)) => {
                     self.full = count < bytes.len();
-                    self.sent += count;
+                    self.took(count);
                     return Ok(count);
                 }
                 Ok(None) if !self.desk.in_handler() => {
@@ -170,7 +180,7 @@ impl<H: Handler> Wire for Stream<'_, H> {
             self.full = true;
             return Ok(0);
         };
-        self.sent += count;
+        self.took(count);
         if count as u64 == left {
             *self.file = None;
         }

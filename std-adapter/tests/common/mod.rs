@@ -283,7 +283,7 @@ pub(crate) struct Process {
     child: Child,
     /// Its stdin, whose end is a sign for those that watch it.
     stdin: Option<ChildStdin>,
-    stdout: Lines,
+    pub(crate) stdout: Lines,
     pub(crate) stderr: Lines,
     pub(crate) banner: String,
     pub(crate) address: SocketAddr,
