@@ -15,6 +15,7 @@ mod clock;
 mod colour;
 mod file_part;
 pub mod files;
+mod listener;
 mod log;
 pub mod metrics;
 mod reactor;
@@ -23,6 +24,7 @@ mod settings;
 
 pub use file_part::EndWithFile;
 pub use httpling_core::*;
+pub use listener::LocalAddress;
 pub use server::{HttpServer, ShutdownHandle};
 pub use settings::Builder;
 

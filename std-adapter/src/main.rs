@@ -32,7 +32,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     let server = listen(arguments)?;
     let watched = arguments.metrics.as_deref().map(|address| show_metrics(&server, address)).transpose()?;
     say(&server.banner());
-    if let Some(address) = watched {
+    if let Some(address) = watched.flatten() {
         say(&format!("Metrics at http://{address}/metrics"));
     }
 
@@ -83,7 +83,7 @@ fn listen(arguments: &Arguments) -> Result<HttpServer, String> {
 }
 
 /// Serves the server's numbers on a thread of their own, until the program ends.
-fn show_metrics(server: &HttpServer, address: &str) -> Result<SocketAddr, String> {
+fn show_metrics(server: &HttpServer, address: &str) -> Result<Option<SocketAddr>, String> {
     let fail = |error: io::Error| format!("cannot show metrics on {address}: {}", reason(&error));
     let page = Prometheus::new(server.metrics());
     let server = HttpServer::builder().threads(1).log(false).bind(address).map_err(fail)?;

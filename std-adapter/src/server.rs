@@ -1,33 +1,15 @@
-//! The server: a listening socket, and what serves its connections.
+//! The server: sockets that listen, and what serves their connections.
 
 use crate::clock::SystemClock;
+use crate::listener::{Listener, LocalAddress};
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::reactor::{self, Base, Extent};
 use crate::settings::{Builder, Settings};
 use httpling_core::RequestHandler;
-use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// A listening socket, for the address of a bind.
-///
-/// # Errors
-/// Why it cannot be listened on.
-pub(crate) fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
-        // Where IPv4 cannot be had on the same socket, IPv6 alone is what there is.
-        _ = socket.set_only_v6(false);
-    }
-    // On Windows the option means another thing: that two programs may share the port.
-    #[cfg(not(windows))]
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(backlog)?;
-    Ok(socket.into())
-}
 
 /// A server that listens: Python's `HTTPServer`, and `ThreadingHTTPServer`.
 ///
@@ -44,7 +26,7 @@ pub(crate) fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListene
 ///
 /// fn main() -> std::io::Result<()> {
 ///     let server = HttpServer::bind("localhost:0")?;
-///     println!("http://{}/", server.local_addr());
+///     println!("{}", server.banner());
 ///     let handle = server.shutdown_handle();
 ///     std::thread::spawn(move || handle.shutdown());
 ///     server.serve_forever(|_peer| MyHandler)
@@ -55,17 +37,15 @@ pub(crate) fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListene
 #[doc(alias = "ThreadingHTTPServer")]
 #[doc(alias = "TCPServer")]
 pub struct HttpServer {
-    listener: TcpListener,
-    address: SocketAddr,
+    listeners: Arc<[Listener]>,
     base: Arc<Base>,
 }
 
 impl HttpServer {
-    pub(crate) fn new(listener: TcpListener, settings: Settings) -> io::Result<Self> {
-        let address = listener.local_addr()?;
+    pub(crate) fn new(listeners: Vec<Listener>, settings: Settings) -> io::Result<Self> {
         let log = if settings.log { Some(Log::to_stderr()?) } else { None };
         let clock = SystemClock::new(settings.log);
-        Ok(Self { listener, address, base: Arc::new(Base::new(settings, clock, log)) })
+        Ok(Self { listeners: listeners.into(), base: Arc::new(Base::new(settings, clock, log)) })
     }
 
     /// Listens with the default settings: see [`Builder::bind`].
@@ -81,17 +61,46 @@ impl HttpServer {
         Builder::default()
     }
 
-    /// Where it listens: with the port that was taken for port 0.
-    #[doc(alias = "server_address")]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.address
+    /// Listens where somebody else listens already, with the default settings: see [`Builder::listener`].
+    ///
+    /// # Errors
+    /// When that is no socket that listens.
+    #[cfg(unix)]
+    pub fn from_listener(listener: impl Into<std::os::fd::OwnedFd>) -> io::Result<Self> {
+        Self::builder().listener(listener)?.build()
     }
 
-    /// Python's first line: `Serving HTTP on HOST port PORT (http://HOST:PORT/) ...` (spec 16).
+    /// Listens where somebody else listens already, with the default settings: see [`Builder::listener`].
+    ///
+    /// # Errors
+    /// When that is no socket that listens.
+    #[cfg(windows)]
+    pub fn from_listener(listener: impl Into<std::os::windows::io::OwnedSocket>) -> io::Result<Self> {
+        Self::builder().listener(listener)?.build()
+    }
+
+    /// Where it listens, in the order in which that was said.
+    pub fn local_addresses(&self) -> impl Iterator<Item = &LocalAddress> {
+        self.listeners.iter().map(|listener| &listener.address)
+    }
+
+    /// The first IP address on which it listens, with the port that was taken for port 0. `None` when it listens on Unix sockets
+    /// alone.
+    #[doc(alias = "server_address")]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.local_addresses().find_map(|address| match address {
+            LocalAddress::Tcp(address) => Some(*address),
+            LocalAddress::Unix(_) => None,
+        })
+    }
+
+    /// Python's first line: `Serving HTTP on HOST port PORT (http://HOST:PORT/) ...` (spec 16). One for each socket.
     pub fn banner(&self) -> String {
-        let address = self.local_addr();
-        // An IPv6 address stands in brackets in a URL, as it does where a port follows it.
-        format!("Serving HTTP on {} port {} (http://{address}/) ...", address.ip(), address.port())
+        let lines = self.listeners.iter().map(|listener| {
+            let origin = if listener.is_given() { ", inherited" } else { "" };
+            format!("Serving HTTP on {}{origin} ...", listener.address)
+        });
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// Ends [`serve_forever`](Self::serve_forever) from elsewhere.
@@ -105,7 +114,7 @@ impl HttpServer {
     }
 
     /// Serves until [`ShutdownHandle::shutdown`]. `factory` makes a handler for each connection, when its first request comes:
-    /// Python's handler class.
+    /// Python's handler class. It is told the client's address; clients of Unix sockets have none.
     ///
     /// # What a handler may do
     ///
@@ -128,10 +137,10 @@ impl HttpServer {
     pub fn serve_forever<H, F>(&self, factory: F) -> io::Result<()>
     where
         H: RequestHandler + Send + 'static,
-        F: Fn(SocketAddr) -> H + Send + Sync + 'static,
+        F: Fn(Option<SocketAddr>) -> H + Send + Sync + 'static,
     {
         let extent = Extent { loops: self.base.settings.loops(), accepts: u64::MAX };
-        reactor::run(&self.base, &self.listener, extent, Box::new(move |peer| Some(factory(peer))))
+        reactor::run(&self.base, &self.listeners, extent, Box::new(move |peer| Some(factory(peer))))
     }
 
     /// Serves one connection.
@@ -141,14 +150,14 @@ impl HttpServer {
     pub fn handle_request<H, F>(&self, factory: F) -> io::Result<()>
     where
         H: RequestHandler + Send + 'static,
-        F: FnOnce(SocketAddr) -> H + Send + 'static,
+        F: FnOnce(Option<SocketAddr>) -> H + Send + 'static,
     {
         let factory = Mutex::new(Some(factory));
         let once = move |peer| {
             let factory = factory.lock().unwrap_or_else(PoisonError::into_inner).take()?;
             Some(factory(peer))
         };
-        reactor::run(&self.base, &self.listener, Extent { loops: 1, accepts: 1 }, Box::new(once))
+        reactor::run(&self.base, &self.listeners, Extent { loops: 1, accepts: 1 }, Box::new(once))
     }
 }
 

@@ -1,11 +1,14 @@
 //! Settings of a server, each with a default: what it promises.
 
+use crate::listener::{Listener, Options};
 use crate::reactor::Rates;
-use crate::server::{HttpServer, listen};
+use crate::server::HttpServer;
 use httpling_core::{Leniency, Limits, Version};
 use std::io;
 use std::net::ToSocketAddrs;
 use std::num::NonZeroUsize;
+#[cfg(unix)]
+use std::path::Path;
 use std::time::Duration;
 
 /// What [`Builder`] collects.
@@ -20,7 +23,7 @@ pub(crate) struct Settings {
     pub(crate) queue_max: usize,
     pub(crate) queue_patience: Duration,
     pub(crate) connections_max: usize,
-    pub(crate) backlog: i32,
+    pub(crate) socket: Options,
     pub(crate) rates: Rates,
     pub(crate) drain: Duration,
     pub(crate) handler_time_logged: Duration,
@@ -33,11 +36,27 @@ impl Settings {
     }
 }
 
-/// Settings of a server, each with a default: see [`HttpServer::builder`].
-#[derive(Clone, Debug)]
+/// Settings of a server, each with a default, and the sockets that it listens on: see [`HttpServer::builder`].
+///
+/// Most servers listen on one socket: [`bind`](Self::bind). One that listens on several adds them one by one:
+///
+/// ```no_run
+/// # fn main() -> std::io::Result<()> {
+/// let server = httpling::HttpServer::builder()
+///     .listen("127.0.0.1:8000")?
+///     .listen("[::1]:8000")?
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
 pub struct Builder {
     settings: Settings,
+    listeners: Vec<Listener>,
 }
+
+/// Sockets of a server. More, and a loop could take their numbers for those of connections.
+const LISTENERS_MAX: usize = 64;
 
 impl Default for Builder {
     fn default() -> Self {
@@ -51,13 +70,13 @@ impl Default for Builder {
             queue_max: 1024,
             queue_patience: Duration::from_secs(5),
             connections_max: 16384,
-            backlog: 4096,
+            socket: Options { backlog: 4096, reuse_port: false },
             rates: Rates::default(),
             drain: Duration::from_secs(10),
             handler_time_logged: Duration::from_secs(10),
             log: true,
         };
-        Self { settings }
+        Self { settings, listeners: Vec::new() }
     }
 }
 
@@ -136,7 +155,7 @@ impl Builder {
     #[doc(alias = "request_queue_size")]
     #[must_use]
     pub fn backlog(mut self, connections: u32) -> Self {
-        self.settings.backlog = i32::try_from(connections).unwrap_or(i32::MAX);
+        self.settings.socket.backlog = i32::try_from(connections).unwrap_or(i32::MAX);
         self
     }
 
@@ -209,19 +228,96 @@ impl Builder {
         self
     }
 
+    /// Lets other sockets listen on the same address, which say so too, such as those of the next instance of this program: the
+    /// kernel spreads new connections over them. Default: no. For sockets that are made after it; for Unix, and not for Unix
+    /// sockets.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn reuse_port(mut self, reuse: bool) -> Self {
+        self.settings.socket.reuse_port = reuse;
+        self
+    }
+
     /// Listens on the first of these addresses on which that can be done. Port 0 takes a free one. `[::]` takes IPv4
     /// clients too, where the system can (spec 5).
     ///
     /// # Errors
     /// Why the last address could not be listened on.
-    pub fn bind(self, addresses: impl ToSocketAddrs) -> io::Result<HttpServer> {
+    pub fn listen(mut self, addresses: impl ToSocketAddrs) -> io::Result<Self> {
         let mut result = Err(io::Error::new(io::ErrorKind::InvalidInput, "no address to listen on"));
         for address in addresses.to_socket_addrs()? {
-            result = listen(address, self.settings.backlog);
+            result = Listener::tcp(address, self.settings.socket);
             if result.is_ok() {
                 break;
             }
         }
-        HttpServer::new(result?, self.settings)
+        self.listeners.push(result?);
+        Ok(self)
+    }
+
+    /// Listens on a Unix socket, which has this name until the server ends. Who may connect is what the umask leaves. A socket
+    /// that a dead server has left there is replaced.
+    ///
+    /// Its clients have no address: the factory and the log see `None` and `-`.
+    ///
+    /// # Errors
+    /// Why it could not be listened on: [`AddrInUse`](io::ErrorKind::AddrInUse) when somebody answers there, or when it is the
+    /// name of something else.
+    #[cfg(unix)]
+    pub fn listen_unix(mut self, path: impl AsRef<Path>) -> io::Result<Self> {
+        self.listeners.push(Listener::unix(path.as_ref(), self.settings.socket)?);
+        Ok(self)
+    }
+
+    /// Serves the clients of a socket that listens already: a [`TcpListener`](std::net::TcpListener), or a
+    /// [`UnixListener`](std::os::unix::net::UnixListener), or whatever else is one of these.
+    ///
+    /// It may be somebody else's too. At the end of this server it is not shut down: clients that were not accepted wait for who
+    /// has it then, and are refused when nobody has.
+    ///
+    /// # Errors
+    /// When it does not listen, or is neither a TCP nor a Unix socket.
+    #[cfg(unix)]
+    pub fn listener(mut self, listener: impl Into<std::os::fd::OwnedFd>) -> io::Result<Self> {
+        self.listeners.push(Listener::given(listener.into().into())?);
+        Ok(self)
+    }
+
+    /// Serves the clients of a socket that listens already: a [`TcpListener`](std::net::TcpListener).
+    ///
+    /// # Errors
+    /// When it is something else.
+    #[cfg(windows)]
+    pub fn listener(mut self, listener: impl Into<std::os::windows::io::OwnedSocket>) -> io::Result<Self> {
+        self.listeners.push(Listener::given(listener.into().into())?);
+        Ok(self)
+    }
+
+    /// The server, which listens on all that was said.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) when that is nothing, or more than 64 sockets.
+    pub fn build(self) -> io::Result<HttpServer> {
+        if self.listeners.is_empty() || self.listeners.len() > LISTENERS_MAX {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a server listens on 1 to 64 sockets"));
+        }
+        HttpServer::new(self.listeners, self.settings)
+    }
+
+    /// [Listens](Self::listen) on one of these addresses, besides what was said before, and is ready.
+    ///
+    /// # Errors
+    /// Why the last address could not be listened on.
+    pub fn bind(self, addresses: impl ToSocketAddrs) -> io::Result<HttpServer> {
+        self.listen(addresses)?.build()
+    }
+
+    /// [Listens](Self::listen_unix) on a Unix socket, besides what was said before, and is ready.
+    ///
+    /// # Errors
+    /// Why it could not be listened on.
+    #[cfg(unix)]
+    pub fn bind_unix(self, path: impl AsRef<Path>) -> io::Result<HttpServer> {
+        self.listen_unix(path)?.build()
     }
 }

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 #[test]
 fn port_0_is_a_free_port_and_the_banner_names_it() {
     let server = quiet().bind("127.0.0.1:0").unwrap();
-    let port = server.local_addr().port();
+    let port = server.local_addr().unwrap().port();
     assert_ne!(port, 0);
     assert_eq!(
         server.banner(),
@@ -42,7 +42,7 @@ fn the_first_address_that_can_be_had_is_taken() {
     // The first one is for documentation: nobody has it (RFC 5737).
     let addresses: [SocketAddr; 2] = ["203.0.113.7:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap()];
     let server = quiet().bind(&addresses[..]).unwrap();
-    assert_eq!(server.local_addr().ip(), addresses[1].ip());
+    assert_eq!(server.local_addr().unwrap().ip(), addresses[1].ip());
     let error = quiet().bind(addresses[0]).expect_err("nobody has it");
     assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
 }
@@ -52,7 +52,7 @@ fn all_interfaces_are_ipv4_and_ipv6() {
     let Ok(server) = quiet().bind("[::]:0") else {
         return; // A machine without IPv6.
     };
-    let port = server.local_addr().port();
+    let port = server.local_addr().unwrap().port();
     assert_eq!(server.banner(), format!("Serving HTTP on :: port {port} (http://[::]:{port}/) ..."));
     let demo = Demo::default();
     let server = Running::serve(server, move |_| demo.clone());
@@ -92,7 +92,7 @@ fn a_restart_on_the_same_port_works_at_once() {
 #[test]
 fn a_burst_of_clients_finds_room() {
     let server = quiet().bind("127.0.0.1:0").unwrap();
-    let address = server.local_addr();
+    let address = server.local_addr().unwrap();
     let clients: Vec<Client> = (0..200).map(|_| Client::connect(address)).collect();
     let demo = Demo::default();
     let server = Running::serve(server, move |_| demo.clone());
@@ -500,7 +500,7 @@ fn more_clients_than_threads_are_all_answered() {
 #[test]
 fn handle_request_serves_one_connection() {
     let server = quiet().bind("127.0.0.1:0").unwrap();
-    let address = server.local_addr();
+    let address = server.local_addr().unwrap();
     let clients = std::thread::spawn(move || {
         let mut client = Client::connect(address);
         assert_eq!(client.get("/").text(), "Hello there");

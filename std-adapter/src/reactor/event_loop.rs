@@ -5,31 +5,29 @@
 //! sent for, has the loop and a driver's number of its own; and the thread that comes out of a long handler and finds another
 //! number than its own has lost it. Nobody ever waits for that lock.
 
+mod accept;
+
+use self::accept::Listening;
 use super::desk::Desk;
 use super::guard::contained;
 use super::inbox::{Inbox, Message};
 use super::monitor::{self, Worker};
 use super::peer::{Call, Peer};
-use super::poller::{ACCEPT_UNTIL_EMPTY, LISTENER, Listener, Occurrence, Poller, Readiness, Socket, WAKER};
+use super::poller::{Occurrence, Poller, Readiness, Socket, WAKER, listener_of};
 use super::serve::{Before, Outcome, Service, Tools};
 use super::slab::{Key, Slab, Stage};
 use super::spare::{Errand, Given, Work};
 use super::timer::Wheel;
 use super::{Handler, Reactor};
-use crate::metrics::Event;
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-/// Connections that are accepted before others have their turn.
-const ACCEPTED_MAX: usize = 64;
-/// Idle connections that are looked for at once when places are needed.
-const VICTIMS: usize = 16;
-/// How long a connection must have been idle to be closed for another one: its request may be on its way.
-const IDLE_MIN_MS: u64 = 250;
+/// How old a connection without a request is when it is closed because the server ends: its first request may be on its way.
+const LAST_MS: u64 = 1000;
 
 /// A loop, as other threads see it.
 #[derive(Debug)]
@@ -69,17 +67,6 @@ struct State<H> {
     end: Option<u64>,
 }
 
-#[derive(Debug)]
-struct Listening {
-    listener: Option<Listener>,
-    is_on: bool,
-    /// How many are expected in the queue.
-    guess: usize,
-    /// Accepting goes on at this moment, after a fault.
-    resumes: Option<u64>,
-    pause: Duration,
-}
-
 /// A connection to be served.
 struct Task<H> {
     key: Key,
@@ -88,16 +75,13 @@ struct Task<H> {
     before: Before,
 }
 
-/// The shortest and the longest pause after a fault that stays for a while.
+/// The shortest pause after a fault that stays for a while.
 const PAUSE: Duration = Duration::from_millis(50);
-const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 impl<H: Handler> Loop<H> {
-    pub(super) fn new(mut listener: Listener) -> io::Result<Self> {
+    pub(super) fn new(listeners: &[crate::listener::Listener]) -> io::Result<Self> {
         let (poller, waker) = Poller::new()?;
-        poller.add_listener(&mut listener)?;
-        let listening =
-            Listening { listener: Some(listener), is_on: true, guess: 1, resumes: None, pause: PAUSE };
+        let listening = Listening::to(listeners, &poller)?;
         let state = State {
             calls: 0,
             poller,
@@ -243,14 +227,13 @@ impl<H: Handler> State<H> {
                 self.occurrences.get(self.next_occurrence).copied()
             {
                 self.next_occurrence += 1;
-                match token {
-                    LISTENER => self.accept(reactor, this, index),
-                    WAKER => {}
-                    _ => {
-                        if let Some(task) = self.on_socket(token, readiness) {
-                            return Some(task);
-                        }
-                    }
+                if token == WAKER {
+                    continue;
+                }
+                if let Some(queue) = listener_of(token) {
+                    self.accept(reactor, this, index, queue);
+                } else if let Some(task) = self.on_socket(token, readiness) {
+                    return Some(task);
                 }
             }
             while let Some((key, call)) = self.tasks.pop_front() {
@@ -261,7 +244,7 @@ impl<H: Handler> State<H> {
             for message in this.inbox.take() {
                 self.on_message(reactor, this, index, message);
             }
-            if reactor.is_stopping() && self.stop(reactor, this) {
+            if reactor.is_stopping() && self.stop(reactor, this, index) {
                 return None;
             }
             if reactor.accepts_no_more() {
@@ -364,16 +347,16 @@ impl<H: Handler> State<H> {
                 if happened.has(wanted) {
                     self.tasks.push_back((key, Call::Ready));
                 }
-                let deadline = if !moved {
-                    self.wheel.deadline(key.slot)
-                } else if stage == Stage::Content {
-                    peer.since + reactor.settings.rates.content_ms(peer.pending.len())
-                } else {
-                    self.now + reactor.settings.patience_ms(stage)
-                };
+                let content = (stage == Stage::Content)
+                    .then(|| peer.since + reactor.settings.rates.content_ms(peer.pending.len()));
                 slot.peer = Some(peer);
+                let deadline = if moved {
+                    content.unwrap_or_else(|| self.deadline(reactor, stage))
+                } else {
+                    self.wheel.deadline(key.slot)
+                };
                 self.wheel.set(key.slot, deadline);
-                if self.end.is_some() && matches!(stage, Stage::Idle | Stage::New) {
+                if self.end.is_some() && stage == Stage::Idle {
                     // Its response had begun before the end, and promised that the connection goes on.
                     self.tasks.push_back((key, Call::Close));
                 }
@@ -421,173 +404,24 @@ impl<H: Handler> State<H> {
         }
     }
 
-    // ---- accepting ----
-
-    fn listen(&mut self, on: bool) {
-        let listening = &mut self.listening;
-        let Some(listener) = &mut listening.listener else { return };
-        if listening.is_on == on {
-            return;
-        }
-        let result =
-            if on { self.poller.add_listener(listener) } else { self.poller.remove_listener(listener) };
-        if result.is_ok() {
-            listening.is_on = on;
-        }
-    }
-
-    fn accept(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>, index: usize) {
-        let mut accepted = 0;
-        let most = if ACCEPT_UNTIL_EMPTY { usize::MAX } else { self.listening.guess };
-        while accepted < most && self.listening.is_on {
-            if reactor.is_stopping() || reactor.accepts_no_more() {
-                return;
-            }
-            if !reactor.has_place() && !self.make_place(reactor, this, index) {
-                return;
-            }
-            let Some(listener) = &self.listening.listener else { return };
-            match listener.accept() {
-                Ok((socket, address)) => {
-                    accepted += 1;
-                    self.listening.pause = PAUSE;
-                    reactor.connection_began();
-                    self.distribute(reactor, this, index, socket, address);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.listening.guess = accepted.max(1);
-                    return;
-                }
-                Err(error) => {
-                    reactor.counters.count(Event::AcceptError);
-                    if !super::is_clients_fault(&error) {
-                        return self.pause(reactor, &error);
-                    }
-                    accepted += 1;
-                }
-            }
-        }
-        // There may be more.
-        self.listening.guess = (self.listening.guess * 2).min(ACCEPTED_MAX);
-    }
-
-    /// A connection stays here, unless another loop has clearly fewer.
-    fn distribute(
-        &mut self,
-        reactor: &Arc<Reactor<H>>,
-        this: &Loop<H>,
-        index: usize,
-        socket: Socket,
-        address: SocketAddr,
-    ) {
-        let count = |other: &Loop<H>| other.connections.load(Ordering::Relaxed);
-        let mine = count(this);
-        let least = reactor.loops.iter().enumerate().min_by_key(|(_, other)| count(other));
-        match least {
-            Some((other_index, other)) if other_index != index && mine > count(other) + count(other) / 16 => {
-                other.connections.fetch_add(1, Ordering::Relaxed);
-                other.inbox.send(Message::New { socket, address });
-            }
-            _ => {
-                this.connections.fetch_add(1, Ordering::Relaxed);
-                self.add(reactor, this, socket, address);
-            }
-        }
-    }
-
-    fn add(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>, mut socket: Socket, address: SocketAddr) {
-        if let Err(error) = self.poller.add(&mut socket, self.slab.next_key().token()) {
-            this.connections.fetch_sub(1, Ordering::Relaxed);
-            reactor.connection_ended();
-            reactor.message(&format!("Cannot watch a connection: {error}"));
-            return;
-        }
-        let key = self.slab.insert(Box::new(Peer::new(Arc::new(socket), address)));
-        self.wheel.set(key.slot, self.now + reactor.settings.patience_ms(Stage::New));
-    }
-
-    /// Descriptors or memory have run out: closes what is idle for longest, and waits a moment.
-    fn pause(&mut self, reactor: &Arc<Reactor<H>>, error: &io::Error) {
-        reactor.complain(&format!("Cannot accept: {error}"));
-        self.evict(reactor);
-        self.listen(false);
-        self.listening.resumes = Some(self.now + millis(self.listening.pause));
-        self.listening.pause = PAUSE_MAX.min(self.listening.pause * 2);
-    }
-
-    /// There are as many connections as there may be. True when one of them makes place at once; else accepting waits until one
-    /// has ended.
-    fn make_place(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>, index: usize) -> bool {
-        if self.evict(reactor) {
-            return true;
-        }
-        reactor.complain("Cannot accept: as many connections as there may be, and none is idle");
-        self.listen(false);
-        reactor.wait_for_place();
-        self.listening.resumes = Some(self.now + IDLE_MIN_MS);
-        for (_, other) in reactor.loops.iter().enumerate().filter(|(other, _)| *other != index) {
-            other.inbox.send(Message::MakePlace);
-        }
-        // One may have ended just before.
-        if reactor.has_place() {
-            this.inbox.send(Message::Listen);
-        }
-        false
-    }
-
-    /// Closes the connection that is idle for longest. False when none is idle.
-    fn evict(&mut self, reactor: &Arc<Reactor<H>>) -> bool {
-        let Some(victim) = self.longest_idle(reactor) else { return false };
-        self.tasks.push_back((victim, Call::Close));
-        reactor.counters.count(Event::Evicted);
-        true
-    }
-
-    fn longest_idle(&mut self, reactor: &Arc<Reactor<H>>) -> Option<Key> {
-        loop {
-            if self.victims.is_empty() {
-                let settings = &reactor.settings;
-                let wheel = &self.wheel;
-                let since =
-                    |key: Key, stage| wheel.deadline(key.slot).saturating_sub(settings.patience_ms(stage));
-                let mut idle: Vec<(Key, u64)> = self
-                    .slab
-                    .iter()
-                    .filter(|slot| slot.peer.is_some() && matches!(slot.stage, Stage::Idle | Stage::New))
-                    .map(|slot| (slot.key, since(slot.key, slot.stage)))
-                    .filter(|(_, since)| since + IDLE_MIN_MS <= self.now)
-                    .collect();
-                if idle.len() > VICTIMS {
-                    idle.select_nth_unstable_by_key(VICTIMS, |(_, since)| *since);
-                    idle.truncate(VICTIMS);
-                }
-                // The longest idle one is last.
-                idle.sort_unstable_by_key(|(_, since)| std::cmp::Reverse(*since));
-                self.victims = idle;
-            }
-            let (key, since) = self.victims.pop()?;
-            let deadline = self.wheel.deadline(key.slot);
-            let Some(slot) = self.slab.find(key.token()) else { continue };
-            let is_idle = slot.peer.is_some() && matches!(slot.stage, Stage::Idle | Stage::New);
-            if is_idle && deadline.saturating_sub(reactor.settings.patience_ms(slot.stage)) == since {
-                return Some(key);
-            }
-        }
+    /// When a connection that begins a stage now has been in it for too long.
+    fn deadline(&self, reactor: &Arc<Reactor<H>>, stage: Stage) -> u64 {
+        let patience = reactor.settings.patience_ms(stage);
+        let is_last = stage == Stage::New && self.end.is_some();
+        self.now + if is_last { patience.min(LAST_MS) } else { patience }
     }
 
     // ---- the end ----
 
     /// The server is stopping. True when nothing is left.
-    fn stop(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>) -> bool {
+    fn stop(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>, index: usize) -> bool {
         let end = if let Some(end) = self.end {
             end
         } else {
-            self.listen(false);
-            self.listening.listener = None;
-            self.listening.resumes = None;
-            let idle = self.slab.iter().filter(|slot| matches!(slot.stage, Stage::Idle | Stage::New));
-            self.tasks.extend(idle.map(|slot| (slot.key, Call::Close)));
-            *self.end.insert(reactor.now() + millis(reactor.settings.drain))
+            let end = *self.end.insert(reactor.now() + millis(reactor.settings.drain));
+            self.listen_no_more(reactor, this, index);
+            self.close_idle(reactor);
+            end
         };
         if self.now >= end {
             for slot in self.slab.iter() {
@@ -595,7 +429,22 @@ impl<H: Handler> State<H> {
             }
             return true;
         }
-        self.slab.len() == 0 && this.connections.load(Ordering::Relaxed) == 0
+        self.slab.len() == 0 && this.connections.load(Ordering::SeqCst) == 0
+    }
+
+    /// Closes connections on which nothing has begun. Who has just connected has a request on its way, and had no answer that
+    /// could tell it where this ends.
+    fn close_idle(&mut self, reactor: &Arc<Reactor<H>>) {
+        let patience = reactor.settings.patience_ms(Stage::New);
+        for slot in self.slab.iter() {
+            if slot.stage == Stage::Idle {
+                self.tasks.push_back((slot.key, Call::Close));
+            } else if slot.stage == Stage::New {
+                let deadline = self.wheel.deadline(slot.key.slot);
+                let last = deadline.saturating_sub(patience) + LAST_MS;
+                self.wheel.set(slot.key.slot, deadline.min(last));
+            }
+        }
     }
 }
 

@@ -13,12 +13,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// Does something of the user's that is no request: makes a handler, or drops one. A panic costs one connection, and no thread.
-pub(super) fn contained<H, T>(reactor: &Reactor<H>, peer: SocketAddr, act: impl FnOnce() -> T) -> Option<T> {
+pub(super) fn contained<H, T>(
+    reactor: &Reactor<H>,
+    peer: Option<SocketAddr>,
+    act: impl FnOnce() -> T,
+) -> Option<T> {
     let result = catch_unwind(AssertUnwindSafe(act));
     if result.is_err() {
         reactor.counters.count(Event::Panicked);
         if let Some(log) = &reactor.log {
-            log.message(Some(peer), "Handler panicked");
+            log.message(peer, "Handler panicked");
         }
     }
     result.ok()

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug)]
 pub(super) enum Message<H> {
     /// A connection that another loop has accepted.
-    New { socket: Socket, address: SocketAddr },
+    New { socket: Socket, address: Option<SocketAddr> },
     /// A connection of its own that was served elsewhere; without `peer` it is over.
     Back { key: Key, peer: Option<Box<Peer<H>>>, outcome: Outcome },
     /// A request that has waited for a thread for too long.

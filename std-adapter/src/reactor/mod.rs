@@ -37,6 +37,7 @@ mod timer;
 pub(crate) use rates::Rates;
 
 use crate::clock::SystemClock;
+use crate::listener::Listener;
 use crate::log::Log;
 use crate::metrics::{Counters, Event, Snapshot};
 use crate::settings::Settings;
@@ -44,14 +45,12 @@ use event_loop::Loop;
 use httpling_core::{Config, RequestHandler};
 use kinds::Kinds;
 use monitor::{Monitor, Worker};
-use poller::Listener;
 use serve::Tools;
 use slab::Stage;
-use socket2::SockRef;
 use spare::{Bounds, Done, Given, Seat, Spares, Work};
 use std::fmt;
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -62,7 +61,7 @@ pub(crate) trait Handler: RequestHandler + Send + 'static {}
 impl<H: RequestHandler + Send + 'static> Handler for H {}
 
 /// Makes handlers; `None` when it makes no more.
-pub(crate) type Factory<H> = Box<dyn Fn(SocketAddr) -> Option<H> + Send + Sync>;
+pub(crate) type Factory<H> = Box<dyn Fn(Option<SocketAddr>) -> Option<H> + Send + Sync>;
 
 /// Content so short is waited for by the loop, and longer content by its handler, on a thread of its own: what is longer might be
 /// refused before it is sent, and costs a connection as much memory as it has octets.
@@ -114,7 +113,7 @@ impl Base {
     }
 
     fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        self.stopping.load(Ordering::SeqCst)
     }
 
     /// Ends all that drives it.
@@ -148,6 +147,9 @@ impl Base {
 struct Reactor<H> {
     base: Arc<Base>,
     factory: Factory<H>,
+    listeners: Arc<[Listener]>,
+    /// Loops that listen.
+    listening: AtomicUsize,
     loops: Vec<Loop<H>>,
     spares: Spares<H>,
     kinds: Kinds,
@@ -187,25 +189,25 @@ pub(crate) struct Extent {
     pub(crate) accepts: u64,
 }
 
-/// Serves the connections of a listener until the server is stopped, or as many as are wanted.
+/// Serves the connections of these listeners until the server is stopped, or as many as are wanted.
 ///
 /// # Errors
 /// When there are no descriptors or threads to begin with.
 pub(crate) fn run<H: Handler>(
     base: &Arc<Base>,
-    listener: &TcpListener,
+    listeners: &Arc<[Listener]>,
     extent: Extent,
     factory: Factory<H>,
 ) -> io::Result<()> {
     let settings = &base.settings;
     let connections_max = settings.connections_max.min(raise_descriptor_limit());
-    let loops = (0..extent.loops)
-        .map(|_| Loop::new(Listener::clone_of(listener)?))
-        .collect::<io::Result<Vec<Loop<H>>>>()?;
+    let loops = (0..extent.loops).map(|_| Loop::new(listeners)).collect::<io::Result<Vec<Loop<H>>>>()?;
     let bounds = Bounds { loops: extent.loops, spares: settings.spares, queue: settings.queue_max };
     let reactor = Arc::new(Reactor {
         base: Arc::clone(base),
         factory,
+        listeners: Arc::clone(listeners),
+        listening: AtomicUsize::new(extent.loops),
         loops,
         spares: Spares::new(bounds),
         kinds: Kinds::default(),
@@ -231,11 +233,7 @@ pub(crate) fn run<H: Handler>(
             reactor.loop_ended();
         }
     }
-    reactor.wait(|| {
-        // Clients are refused from now on, and go elsewhere. (Where the system does not know this of a socket that listens, they
-        // wait until the server is dropped.)
-        _ = SockRef::from(listener).shutdown(Shutdown::Both);
-    });
+    reactor.wait();
     reactor.monitor.end();
     reactor.spares.end();
     base.driven().retain(|other| !Arc::ptr_eq(other, &driven));
@@ -262,13 +260,10 @@ impl<H: Handler> Driven for Reactor<H> {
 
 impl<H: Handler> Reactor<H> {
     /// Waits until all loops have ended; when the server is stopping, not longer than its connections may take.
-    fn wait(&self, on_stopping: impl FnOnce()) {
+    fn wait(&self) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         while *running > 0 && !self.is_stopping() {
             running = self.ended.wait(running).unwrap_or_else(PoisonError::into_inner);
-        }
-        if self.is_stopping() {
-            on_stopping();
         }
         let end = Instant::now() + self.settings.drain + GRACE;
         while *running > 0 {
@@ -354,6 +349,13 @@ impl<H> Reactor<H> {
 
     fn accepts_no_more(&self) -> bool {
         self.accepts_left.load(Ordering::Relaxed) == 0
+    }
+
+    /// A loop listens no more. With the last one, nobody does.
+    fn listens_no_more(&self) {
+        if self.listening.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.listeners.iter().for_each(Listener::close);
+        }
     }
 
     fn has_place(&self) -> bool {

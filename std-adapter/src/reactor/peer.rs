@@ -10,7 +10,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Peer<H> {
     pub(super) socket: Arc<Socket>,
-    pub(super) address: SocketAddr,
+    /// Unless it came over a Unix socket.
+    pub(super) address: Option<SocketAddr>,
     pub(super) connection: Connection,
     /// Made when the first request comes.
     pub(super) handler: Option<H>,
@@ -48,7 +49,7 @@ pub(super) enum Call {
 }
 
 impl<H> Peer<H> {
-    pub(super) fn new(socket: Arc<Socket>, address: SocketAddr) -> Self {
+    pub(super) fn new(socket: Arc<Socket>, address: Option<SocketAddr>) -> Self {
         Self {
             socket,
             address,

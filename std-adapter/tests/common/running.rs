@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 /// A server on a thread of this process. It is ended with its test.
 pub(crate) struct Running {
+    /// Its first one.
     pub(crate) address: SocketAddr,
     pub(crate) handle: ShutdownHandle,
     ended: Receiver<io::Result<()>>,
@@ -25,16 +26,17 @@ impl Running {
 
     pub(crate) fn start<H: RequestHandler + Send + 'static, F>(builder: Builder, factory: F) -> Self
     where
-        F: Fn(SocketAddr) -> H + Send + Sync + 'static,
+        F: Fn(Option<SocketAddr>) -> H + Send + Sync + 'static,
     {
         Self::serve(builder.bind("127.0.0.1:0").expect("a free port"), factory)
     }
 
     pub(crate) fn serve<H: RequestHandler + Send + 'static, F>(server: HttpServer, factory: F) -> Self
     where
-        F: Fn(SocketAddr) -> H + Send + Sync + 'static,
+        F: Fn(Option<SocketAddr>) -> H + Send + Sync + 'static,
     {
-        let (address, handle) = (server.local_addr(), server.shutdown_handle());
+        let unix_alone = SocketAddr::from(([0, 0, 0, 0], 0));
+        let (address, handle) = (server.local_addr().unwrap_or(unix_alone), server.shutdown_handle());
         let (sender, ended) = channel();
         std::thread::spawn(move || {
             let result = server.serve_forever(factory);

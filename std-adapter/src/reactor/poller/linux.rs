@@ -1,7 +1,8 @@
 //! Readiness by epoll.
 
-use super::{Follows, LISTENER, Occurrence, Readiness, WAKER, copy_file, timespec};
+use super::{Follows, Occurrence, Readiness, WAKER, copy_file, timespec};
 use crate::file_part::FilePart;
+use crate::listener::LocalAddress;
 use httpling_core::SendError;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::fd::OwnedFd;
@@ -9,10 +10,10 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, SocketFlags, acceptfrom_with};
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-pub(in crate::reactor) type Socket = std::net::TcpStream;
+pub(in crate::reactor) type Socket = socket2::Socket;
 
 /// Events that are asked for at once.
 const EVENTS: usize = 256;
@@ -41,13 +42,13 @@ impl Poller {
     }
 
     /// One of the loops that wait is woken for a connection, not all of them.
-    pub(in crate::reactor) fn add_listener(&self, listener: &mut Listener) -> io::Result<()> {
+    pub(in crate::reactor) fn add_listener(&self, listener: &mut Listener, token: u64) -> io::Result<()> {
         let flags = epoll::EventFlags::IN | epoll::EventFlags::EXCLUSIVE;
-        Ok(epoll::add(&self.epoll, &listener.0, epoll::EventData::new_u64(LISTENER), flags)?)
+        Ok(epoll::add(&self.epoll, &listener.socket, epoll::EventData::new_u64(token), flags)?)
     }
 
     pub(in crate::reactor) fn remove_listener(&self, listener: &mut Listener) -> io::Result<()> {
-        Ok(epoll::delete(&self.epoll, &listener.0)?)
+        Ok(epoll::delete(&self.epoll, &listener.socket)?)
     }
 
     pub(in crate::reactor) fn add(&self, socket: &mut Socket, token: u64) -> io::Result<()> {
@@ -152,23 +153,31 @@ pub(in crate::reactor) fn send_file(
 
 /// Where connections come from.
 #[derive(Debug)]
-pub(in crate::reactor) struct Listener(TcpListener);
+pub(in crate::reactor) struct Listener {
+    socket: Socket,
+    /// Its clients have addresses.
+    is_tcp: bool,
+}
 
 impl Listener {
     /// The same socket once more, for another loop. What its connections inherit is set here.
-    pub(in crate::reactor) fn clone_of(listener: &TcpListener) -> io::Result<Self> {
-        let listener = listener.try_clone()?;
-        listener.set_nonblocking(true)?;
-        // Head and content leave in one write, so there is nothing to gain by waiting for more (spec 29).
-        socket2::SockRef::from(&listener).set_tcp_nodelay(true)?;
-        Ok(Self(listener))
+    pub(in crate::reactor) fn clone_of(listener: &crate::listener::Listener) -> io::Result<Self> {
+        let socket = listener.socket.try_clone()?;
+        socket.set_nonblocking(true)?;
+        let is_tcp = matches!(listener.address, LocalAddress::Tcp(_));
+        if is_tcp {
+            // Head and content leave in one write, so there is nothing to gain by waiting for more (spec 29).
+            socket.set_tcp_nodelay(true)?;
+        }
+        Ok(Self { socket, is_tcp })
     }
 
-    pub(in crate::reactor) fn accept(&self) -> io::Result<(Socket, SocketAddr)> {
-        let (socket, address) = acceptfrom_with(&self.0, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
-        let address = address
-            .and_then(|address| SocketAddr::try_from(address).ok())
-            .ok_or(io::ErrorKind::ConnectionAborted)?;
+    pub(in crate::reactor) fn accept(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
+        let (socket, address) = acceptfrom_with(&self.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
+        let address = address.and_then(|address| SocketAddr::try_from(address).ok());
+        if self.is_tcp && address.is_none() {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
         Ok((socket.into(), address))
     }
 }

@@ -20,9 +20,19 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io;
 use std::time::Duration;
 
-/// What an event is about: the listener, a call from another thread, or a slot of the slab with its generation.
-pub(super) const LISTENER: u64 = u64::MAX;
-pub(super) const WAKER: u64 = u64::MAX - 1;
+/// What an event is about: a call from another thread, a listener, or a slot of the slab with its generation.
+pub(super) const WAKER: u64 = u64::MAX;
+const LISTENERS: std::ops::Range<u64> = WAKER - 64..WAKER;
+
+/// The token of a listener.
+pub(super) fn listener_token(index: usize) -> u64 {
+    LISTENERS.start + index as u64
+}
+
+/// The listener of a token.
+pub(super) fn listener_of(token: u64) -> Option<usize> {
+    usize::try_from(token.checked_sub(LISTENERS.start)?).ok().filter(|_| token != WAKER)
+}
 
 /// Something to do with a socket, as bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,11 +1,13 @@
 //! Readiness by whatever the system has, through mio.
 
-use super::{Follows, LISTENER, Occurrence, Readiness, WAKER};
+use super::{Follows, LISTENERS, Occurrence, Readiness, WAKER};
+use mio::event::Source;
 use mio::{Events, Interest, Poll, Token};
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::time::Duration;
 
+/// A Unix socket, too, where there are any: what is done with it here is the same.
 pub(in crate::reactor) type Socket = mio::net::TcpStream;
 
 /// Events that are asked for at once.
@@ -37,12 +39,12 @@ impl Poller {
         Ok((Self { poll, events: Events::with_capacity(EVENTS) }, Waker(waker)))
     }
 
-    pub(in crate::reactor) fn add_listener(&self, listener: &mut Listener) -> io::Result<()> {
-        self.poll.registry().register(&mut listener.0, token(LISTENER), Interest::READABLE)
+    pub(in crate::reactor) fn add_listener(&self, listener: &mut Listener, number: u64) -> io::Result<()> {
+        self.poll.registry().register(listener.source(), token(number), Interest::READABLE)
     }
 
     pub(in crate::reactor) fn remove_listener(&self, listener: &mut Listener) -> io::Result<()> {
-        self.poll.registry().deregister(&mut listener.0)
+        self.poll.registry().deregister(listener.source())
     }
 
     pub(in crate::reactor) fn add(&self, socket: &mut Socket, slot: u64) -> io::Result<()> {
@@ -69,11 +71,8 @@ impl Poller {
             }
             // A socket may have to be read until it has nothing, and so must one whose end was told.
             readiness.add(Readiness::END);
-            let token = match event.token() {
-                known if known == token(LISTENER) => LISTENER,
-                known if known == token(WAKER) => WAKER,
-                slot => slot.0 as u64,
-            };
+            let known = |number: &u64| token(*number) == event.token();
+            let token = LISTENERS.chain([WAKER]).find(known).unwrap_or(event.token().0 as u64);
             Occurrence { token, readiness }
         }));
         Ok(())
@@ -108,20 +107,45 @@ pub(in crate::reactor) use super::copy_file as send_file;
 
 /// Where connections come from.
 #[derive(Debug)]
-pub(in crate::reactor) struct Listener(mio::net::TcpListener);
+pub(in crate::reactor) enum Listener {
+    Tcp(mio::net::TcpListener),
+    #[cfg(unix)]
+    Unix(mio::net::UnixListener),
+}
 
 impl Listener {
     /// The same socket once more, for another loop.
-    pub(in crate::reactor) fn clone_of(listener: &TcpListener) -> io::Result<Self> {
-        let listener = listener.try_clone()?;
-        listener.set_nonblocking(true)?;
-        Ok(Self(mio::net::TcpListener::from_std(listener)))
+    pub(in crate::reactor) fn clone_of(listener: &crate::listener::Listener) -> io::Result<Self> {
+        let socket = listener.socket.try_clone()?;
+        socket.set_nonblocking(true)?;
+        Ok(match listener.address {
+            #[cfg(unix)]
+            crate::LocalAddress::Unix(_) => Self::Unix(mio::net::UnixListener::from_std(socket.into())),
+            _ => Self::Tcp(mio::net::TcpListener::from_std(socket.into())),
+        })
     }
 
-    pub(in crate::reactor) fn accept(&self) -> io::Result<(Socket, SocketAddr)> {
-        let (socket, address) = self.0.accept()?;
-        // Head and content leave in one write, so there is nothing to gain by waiting for more (spec 29).
-        socket.set_nodelay(true)?;
-        Ok((socket, address))
+    fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Self::Tcp(listener) => listener,
+            #[cfg(unix)]
+            Self::Unix(listener) => listener,
+        }
+    }
+
+    pub(in crate::reactor) fn accept(&self) -> io::Result<(Socket, Option<SocketAddr>)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (socket, address) = listener.accept()?;
+                // Head and content leave in one write, so there is nothing to gain by waiting for more (spec 29).
+                socket.set_nodelay(true)?;
+                Ok((socket, Some(address)))
+            }
+            #[cfg(unix)]
+            Self::Unix(listener) => {
+                let (socket, _) = listener.accept()?;
+                Ok((std::os::fd::OwnedFd::from(socket).into(), None))
+            }
+        }
     }
 }

@@ -1,0 +1,256 @@
+//! How connections come to a loop: accepted, at their bound, and for the last time.
+
+use super::{Loop, PAUSE, State, millis};
+use crate::metrics::Event;
+use crate::reactor::inbox::Message;
+use crate::reactor::peer::{Call, Peer};
+use crate::reactor::poller::{ACCEPT_UNTIL_EMPTY, Listener, Poller, Socket, listener_token};
+use crate::reactor::slab::{Key, Stage};
+use crate::reactor::{Handler, Reactor, is_clients_fault};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Connections that are accepted before others have their turn.
+const ACCEPTED_MAX: usize = 64;
+/// Idle connections that are looked for at once when places are needed.
+const VICTIMS: usize = 16;
+/// How long a connection must have been idle to be closed for another one: its request may be on its way.
+const IDLE_MIN_MS: u64 = 250;
+/// How often the queue is looked at for the last time: as often as a full one takes, and more.
+const QUEUE_ROUNDS: usize = 256;
+/// The longest pause after a fault that stays for a while.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// The sockets that a loop accepts connections from.
+#[derive(Debug)]
+pub(super) struct Listening {
+    queues: Vec<Queue>,
+    /// Accepting goes on at this moment, after a fault.
+    pub(super) resumes: Option<u64>,
+    pause: Duration,
+}
+
+/// Where the kernel lets connections wait until they are accepted.
+#[derive(Debug)]
+struct Queue {
+    listener: Listener,
+    is_on: bool,
+    /// How many are expected.
+    guess: usize,
+}
+
+impl Listening {
+    pub(super) fn to(listeners: &[crate::listener::Listener], poller: &Poller) -> io::Result<Self> {
+        let mut queues = Vec::new();
+        for (index, listener) in listeners.iter().enumerate() {
+            let mut listener = Listener::clone_of(listener)?;
+            poller.add_listener(&mut listener, listener_token(index))?;
+            queues.push(Queue { listener, is_on: true, guess: 1 });
+        }
+        Ok(Self { queues, resumes: None, pause: PAUSE })
+    }
+}
+
+impl<H: Handler> State<H> {
+    pub(super) fn listen(&mut self, on: bool) {
+        for (index, queue) in
+            self.listening.queues.iter_mut().enumerate().filter(|(_, queue)| queue.is_on != on)
+        {
+            let listener = &mut queue.listener;
+            let result = if on {
+                self.poller.add_listener(listener, listener_token(index))
+            } else {
+                self.poller.remove_listener(listener)
+            };
+            if result.is_ok() {
+                queue.is_on = on;
+            }
+        }
+    }
+
+    /// Accepts connections. False when none is left that may be accepted now.
+    pub(super) fn accept(
+        &mut self,
+        reactor: &Arc<Reactor<H>>,
+        this: &Loop<H>,
+        index: usize,
+        queue: usize,
+    ) -> bool {
+        let mut accepted = 0;
+        while self.may_accept(reactor, queue) {
+            let Some(Queue { guess, .. }) = self.listening.queues.get_mut(queue) else { break };
+            if accepted >= *guess && !ACCEPT_UNTIL_EMPTY {
+                *guess = (*guess * 2).min(ACCEPTED_MAX);
+                return true;
+            }
+            if !reactor.has_place() && !self.make_place(reactor, this, index) {
+                return false;
+            }
+            let Some(Queue { listener, guess, .. }) = self.listening.queues.get_mut(queue) else { break };
+            match listener.accept() {
+                Ok((socket, address)) => {
+                    accepted += 1;
+                    self.listening.pause = PAUSE;
+                    reactor.connection_began();
+                    self.distribute(reactor, this, index, socket, address);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    *guess = accepted.max(1);
+                    return false;
+                }
+                Err(error) => {
+                    reactor.counters.count(Event::AcceptError);
+                    if !is_clients_fault(&error) {
+                        self.pause(reactor, &error);
+                        return false;
+                    }
+                    accepted += 1;
+                }
+            }
+        }
+        false
+    }
+
+    /// Connections of a socket that somebody else has, too, are somebody else's once the server is stopping.
+    fn may_accept(&self, reactor: &Arc<Reactor<H>>, queue: usize) -> bool {
+        let is_given = || reactor.listeners.get(queue).is_some_and(crate::listener::Listener::is_given);
+        self.listening.queues.get(queue).is_some_and(|queue| queue.is_on)
+            && !reactor.accepts_no_more()
+            && !(reactor.is_stopping() && is_given())
+    }
+
+    /// A connection stays here, unless another loop has clearly fewer.
+    fn distribute(
+        &mut self,
+        reactor: &Arc<Reactor<H>>,
+        this: &Loop<H>,
+        index: usize,
+        socket: Socket,
+        address: Option<SocketAddr>,
+    ) {
+        let count = |other: &Loop<H>| other.connections.load(Ordering::Relaxed);
+        let mine = count(this);
+        let least = reactor.loops.iter().enumerate().min_by_key(|(_, other)| count(other));
+        match least {
+            Some((other_index, other)) if other_index != index && mine > count(other) + count(other) / 16 => {
+                other.connections.fetch_add(1, Ordering::SeqCst);
+                // A loop ends when the server is stopping and it has no connections: either it sees this one, or we see that.
+                if !reactor.is_stopping() {
+                    other.inbox.send(Message::New { socket, address });
+                    return;
+                }
+                other.connections.fetch_sub(1, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+        this.connections.fetch_add(1, Ordering::Relaxed);
+        self.add(reactor, this, socket, address);
+    }
+
+    pub(super) fn add(
+        &mut self,
+        reactor: &Arc<Reactor<H>>,
+        this: &Loop<H>,
+        mut socket: Socket,
+        address: Option<SocketAddr>,
+    ) {
+        if let Err(error) = self.poller.add(&mut socket, self.slab.next_key().token()) {
+            this.connections.fetch_sub(1, Ordering::Relaxed);
+            reactor.connection_ended();
+            reactor.message(&format!("Cannot watch a connection: {error}"));
+            return;
+        }
+        let key = self.slab.insert(Box::new(Peer::new(Arc::new(socket), address)));
+        self.wheel.set(key.slot, self.deadline(reactor, Stage::New));
+    }
+
+    /// Descriptors or memory have run out: closes what is idle for longest, and waits a moment.
+    fn pause(&mut self, reactor: &Arc<Reactor<H>>, error: &io::Error) {
+        reactor.complain(&format!("Cannot accept: {error}"));
+        self.evict(reactor);
+        self.listen(false);
+        self.listening.resumes = Some(self.now + millis(self.listening.pause));
+        self.listening.pause = PAUSE_MAX.min(self.listening.pause * 2);
+    }
+
+    /// There are as many connections as there may be. True when one of them makes place at once; else accepting waits until one
+    /// has ended.
+    fn make_place(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>, index: usize) -> bool {
+        if self.evict(reactor) {
+            return true;
+        }
+        reactor.complain("Cannot accept: as many connections as there may be, and none is idle");
+        self.listen(false);
+        reactor.wait_for_place();
+        self.listening.resumes = Some(self.now + IDLE_MIN_MS);
+        for (_, other) in reactor.loops.iter().enumerate().filter(|(other, _)| *other != index) {
+            other.inbox.send(Message::MakePlace);
+        }
+        // One may have ended just before.
+        if reactor.has_place() {
+            this.inbox.send(Message::Listen);
+        }
+        false
+    }
+
+    /// Closes the connection that is idle for longest. False when none is idle.
+    pub(super) fn evict(&mut self, reactor: &Arc<Reactor<H>>) -> bool {
+        let Some(victim) = self.longest_idle(reactor) else { return false };
+        self.tasks.push_back((victim, Call::Close));
+        reactor.counters.count(Event::Evicted);
+        true
+    }
+
+    fn longest_idle(&mut self, reactor: &Arc<Reactor<H>>) -> Option<Key> {
+        loop {
+            if self.victims.is_empty() {
+                let settings = &reactor.settings;
+                let wheel = &self.wheel;
+                let since =
+                    |key: Key, stage| wheel.deadline(key.slot).saturating_sub(settings.patience_ms(stage));
+                let mut idle: Vec<(Key, u64)> = self
+                    .slab
+                    .iter()
+                    .filter(|slot| slot.peer.is_some() && matches!(slot.stage, Stage::Idle | Stage::New))
+                    .map(|slot| (slot.key, since(slot.key, slot.stage)))
+                    .filter(|(_, since)| since + IDLE_MIN_MS <= self.now)
+                    .collect();
+                if idle.len() > VICTIMS {
+                    idle.select_nth_unstable_by_key(VICTIMS, |(_, since)| *since);
+                    idle.truncate(VICTIMS);
+                }
+                // The longest idle one is last.
+                idle.sort_unstable_by_key(|(_, since)| std::cmp::Reverse(*since));
+                self.victims = idle;
+            }
+            let (key, since) = self.victims.pop()?;
+            let deadline = self.wheel.deadline(key.slot);
+            let Some(slot) = self.slab.find(key.token()) else { continue };
+            let is_idle = slot.peer.is_some() && matches!(slot.stage, Stage::Idle | Stage::New);
+            if is_idle && deadline.saturating_sub(reactor.settings.patience_ms(slot.stage)) == since {
+                return Some(key);
+            }
+        }
+    }
+
+    /// Who has been let in by the kernel does not know that nobody accepts, and would see a reset: so the queues are emptied
+    /// first.
+    pub(super) fn listen_no_more(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>, index: usize) {
+        self.listen(true);
+        for queue in 0..self.listening.queues.len() {
+            // Only a flood could keep it from getting empty.
+            for _ in 0..QUEUE_ROUNDS {
+                if !self.accept(reactor, this, index, queue) {
+                    break;
+                }
+            }
+        }
+        self.listen(false);
+        self.listening.queues.clear();
+        self.listening.resumes = None;
+        reactor.listens_no_more();
+    }
+}

@@ -1,0 +1,257 @@
+//! Where clients come from: several sockets, Unix sockets, sockets of somebody else, and what becomes of clients at the end.
+
+#![cfg(unix)]
+// A test that panics has failed: that is what it is for, in its helpers too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use common::demo::quiet;
+use common::running::Running;
+use common::{Client, PATIENCE, becomes_true, is_refused};
+use httpling::{HttpServer, LocalAddress, Request, RequestHandler, Response, SendError, Sent, status};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Answers with the client's address, as the factory and the request have it.
+struct Peer(Option<SocketAddr>);
+
+impl RequestHandler for Peer {
+    fn do_get(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent, SendError> {
+        assert_eq!(request.peer(), self.0);
+        let text = self.0.map_or_else(|| "nobody".to_owned(), |address| address.ip().to_string());
+        response.send_response(status::OK).end_with(text.as_bytes())
+    }
+}
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+/// The content of the response that comes over a connection.
+fn content(mut stream: impl Read) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no response: {text:?}")).1.to_owned()
+}
+
+fn ask_unix(path: &Path) -> String {
+    let mut stream = UnixStream::connect(path).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(GET.as_bytes()).unwrap();
+    content(stream)
+}
+
+fn directory() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[test]
+fn a_server_listens_on_several_sockets_of_both_kinds() {
+    let directory = directory();
+    let path = directory.path().join("socket");
+    let first = quiet().listen("127.0.0.1:0").unwrap().listen("127.77.0.4:0").unwrap();
+    let server = first.bind_unix(&path).unwrap();
+    let addresses: Vec<LocalAddress> = server.local_addresses().cloned().collect();
+    let [LocalAddress::Tcp(one), LocalAddress::Tcp(two), LocalAddress::Unix(Some(three))] = &addresses[..]
+    else {
+        panic!("{addresses:?}")
+    };
+    assert_eq!((server.local_addr(), three), (Some(*one), &path));
+    let lines = [
+        format!("Serving HTTP on 127.0.0.1 port {} (http://{one}/) ...", one.port()),
+        format!("Serving HTTP on 127.77.0.4 port {} (http://{two}/) ...", two.port()),
+        format!("Serving HTTP on unix:{} ...", path.display()),
+    ];
+    assert_eq!(server.banner(), lines.join("\n"));
+
+    let server = Running::serve(server, Peer);
+    for _ in 0..3 {
+        for address in [one, two] {
+            assert_eq!(Client::connect(*address).ask(GET).text(), "127.0.0.1");
+        }
+        assert_eq!(ask_unix(&path), "nobody");
+    }
+    drop(server);
+    assert!(is_refused(*one) && is_refused(*two));
+    assert!(!path.exists(), "the socket's name is still there");
+}
+
+#[test]
+fn a_server_without_a_socket_is_none() {
+    assert_eq!(quiet().build().expect_err("nothing to listen on").kind(), ErrorKind::InvalidInput);
+    let (client, _server) = UnixStream::pair().unwrap();
+    for error in [quiet().listener(client), quiet().listener(std::fs::File::open("/dev/null").unwrap())] {
+        error.expect_err("it does not listen");
+    }
+}
+
+#[test]
+fn a_connection_over_a_unix_socket_is_like_any_other() {
+    let directory = directory();
+    let path = directory.path().join("socket");
+    let server = Running::serve(quiet().bind_unix(&path).unwrap(), Peer);
+    let mut stream = UnixStream::connect(&path).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    // Pipelined, byte by byte, and half a close.
+    let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3);
+    for byte in request.as_bytes() {
+        stream.write_all(&[*byte]).unwrap();
+    }
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert_eq!(text.matches("HTTP/1.1 200 OK\r\n").count(), 3, "{text}");
+    drop(server);
+}
+
+#[test]
+fn the_socket_of_a_dead_server_is_replaced_and_nothing_else() {
+    let directory = directory();
+    let path = directory.path().join("socket");
+    // Dropping it does not remove its name.
+    drop(UnixListener::bind(&path).unwrap());
+    let server = quiet().bind_unix(&path).unwrap();
+    let error = quiet().bind_unix(&path).expect_err("it answers");
+    assert_eq!(error.kind(), ErrorKind::AddrInUse);
+    let server = Running::serve(server, Peer);
+    assert_eq!(ask_unix(&path), "nobody");
+
+    // Somebody else has the name now: it is not ours to remove.
+    std::fs::remove_file(&path).unwrap();
+    let other = UnixListener::bind(&path).unwrap();
+    drop(server);
+    assert!(path.exists());
+    drop(other);
+
+    for name in ["file", "directory"] {
+        let path = directory.path().join(name);
+        if name == "file" { std::fs::write(&path, "mine") } else { std::fs::create_dir(&path) }.unwrap();
+        let error = quiet().bind_unix(&path).expect_err("something is there");
+        assert_eq!(error.kind(), ErrorKind::AddrInUse, "{name}");
+        assert!(path.exists());
+    }
+    let error = quiet().bind_unix(directory.path().join("no/such/directory")).expect_err("nowhere");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_full_queue_is_no_dead_server() {
+    let directory = directory();
+    let path = directory.path().join("socket");
+    let server = quiet().backlog(0).bind_unix(&path).unwrap();
+    let _waiting = UnixStream::connect(&path).unwrap();
+    assert_eq!(quiet().bind_unix(&path).expect_err("it is alive").kind(), ErrorKind::AddrInUse);
+    drop(server);
+    assert!(!path.exists());
+}
+
+/// As a service manager keeps it between two servers: nobody is refused.
+#[test]
+fn the_clients_of_a_given_socket_wait_for_the_next_server() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    for _ in 0..3 {
+        let server = quiet().listener(listener.try_clone().unwrap()).unwrap().build().unwrap();
+        let line =
+            format!("Serving HTTP on 127.0.0.1 port {} (http://{address}/), inherited ...", address.port());
+        assert_eq!(server.banner(), line);
+        let mut early = Client::connect(address);
+        let server = Running::serve(server, Peer);
+        assert_eq!(early.ask(GET).text(), "127.0.0.1");
+        drop(early);
+        assert_eq!(Client::connect(address).ask(GET).text(), "127.0.0.1");
+        drop(server);
+    }
+    // Who comes when a server ends is left to the next one.
+    let server = || HttpServer::from_listener(listener.try_clone().unwrap()).unwrap();
+    let ended = server();
+    let mut late = Client::connect(address);
+    late.send(GET);
+    ended.shutdown_handle().shutdown();
+    drop(Running::serve(ended, Peer));
+    assert!(!late.has_something_within(Duration::from_millis(100)));
+    let server = Running::serve(server(), Peer);
+    assert_eq!(late.reply().text(), "127.0.0.1");
+    drop(late);
+    drop(server);
+}
+
+#[test]
+fn a_given_unix_socket_keeps_its_name() {
+    let directory = directory();
+    let path = directory.path().join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = HttpServer::from_listener(listener.try_clone().unwrap()).unwrap();
+    assert_eq!(server.banner(), format!("Serving HTTP on unix:{}, inherited ...", path.display()));
+    drop(server);
+    assert!(path.exists(), "it is not ours");
+    UnixStream::connect(&path).unwrap();
+}
+
+/// The kernel lets clients in before anybody accepts them. Who was let in is answered, whenever the server ends.
+#[test]
+fn whoever_is_in_the_queue_at_the_end_is_answered() {
+    let directory = directory();
+    let path = directory.path().join("socket");
+    let server = quiet().listen("127.0.0.1:0").unwrap().bind_unix(&path).unwrap();
+    let address = server.local_addr().unwrap();
+    let mut clients: Vec<TcpStream> = (0..150).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let mut others: Vec<UnixStream> = (0..20).map(|_| UnixStream::connect(&path).unwrap()).collect();
+    for client in &mut clients {
+        client.write_all(GET.as_bytes()).unwrap();
+    }
+    for client in &mut others {
+        client.write_all(GET.as_bytes()).unwrap();
+    }
+    server.shutdown_handle().shutdown();
+    let server = Running::serve(server, Peer);
+    assert!(becomes_true(|| is_refused(address)), "it still listens");
+    assert!(becomes_true(|| !path.exists()), "its name is still there");
+    for client in clients {
+        assert_eq!(content(client), "127.0.0.1");
+    }
+    for client in others {
+        assert_eq!(content(client), "nobody");
+    }
+    drop(server);
+}
+
+/// A client that has just connected has its request on the way. It has a second, which on a machine that stands still can be
+/// too little: three times is no accident.
+#[test]
+fn a_first_request_that_crosses_the_end_is_answered() {
+    let answer = || {
+        let server = quiet().bind("127.0.0.1:0").unwrap();
+        let address = server.local_addr().unwrap();
+        let server = Running::serve(server, Peer);
+        let mut client = Client::connect(address);
+        server.handle.shutdown();
+        assert!(becomes_true(|| is_refused(address)), "it still listens");
+        std::thread::sleep(Duration::from_millis(150));
+        client.try_send(GET).and_then(|()| client.try_reply()).map(|reply| reply.text())
+    };
+    let answers: Vec<_> = (0..3).map(|_| answer()).take_while(Result::is_err).collect();
+    assert!(answers.len() < 3, "{answers:?}");
+}
+
+#[test]
+fn several_servers_share_a_port_if_all_say_so() {
+    let first = quiet().reuse_port(true).bind("127.0.0.1:0").unwrap();
+    let address = first.local_addr().unwrap();
+    assert_eq!(quiet().bind(address).expect_err("one does not").kind(), ErrorKind::AddrInUse);
+    let second = quiet().reuse_port(true).bind(address).unwrap();
+    let (first, second) = (Running::serve(first, Peer), Running::serve(second, Peer));
+    let ask_some = || {
+        for _ in 0..20 {
+            assert_eq!(Client::connect(address).ask(GET).text(), "127.0.0.1");
+        }
+    };
+    ask_some();
+    drop(first);
+    ask_some();
+    drop(second);
+    assert!(is_refused(address));
+}
