@@ -13,6 +13,7 @@
 use crate::connection::Maker;
 use crate::exchange::error_page::Message;
 use crate::exchange::shared::{Deferred, Shared};
+use crate::send::head::is_reason;
 use crate::syntax::error::SendError;
 use crate::syntax::method::Methods;
 use crate::syntax::status::{self, InterimStatus, NoContentStatus, Status};
@@ -185,6 +186,11 @@ impl<'a> Response<'a> {
 
     /// As [`send_response`](Self::send_response), with a reason phrase of the handler's.
     pub fn send_response_with_reason<S: FinalStatus>(self, status: S, reason: &str) -> Head<'a, S::Content> {
+        if !is_reason(reason)
+            && let Ok(mut shared) = self.shared.try_borrow_mut()
+        {
+            shared.fail(SendError::InvalidField);
+        }
         self.begin(status.into(), reason, true)
     }
 

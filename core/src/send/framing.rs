@@ -43,21 +43,19 @@ pub(crate) const TEXT_MAX: usize = 24 + 16 + 20 + 2 + 2;
 
 /// Puts the last lines of a head, and the empty line.
 pub(crate) fn put(out: &mut Output<'_>, framing: Framing, option: ConnectionOption) -> Result<(), Full> {
-    out.push(match option {
+    let option: &[u8] = match option {
         ConnectionOption::Close => b"Connection: close\r\n",
         ConnectionOption::Silent => b"",
         ConnectionOption::KeepAlive => b"Connection: keep-alive\r\n",
-    })?;
+    };
     match framing {
-        Framing::Silent | Framing::UntilClose => {}
+        Framing::Silent | Framing::UntilClose => out.push_all(&[option, b"\r\n"]),
+        Framing::Chunked => out.push_all(&[option, b"Transfer-Encoding: chunked\r\n\r\n"]),
         Framing::Length(length) => {
-            out.push(b"Content-Length: ")?;
-            out.push(Digits::decimal(length).as_bytes())?;
-            out.push(b"\r\n")?;
+            let length = Digits::decimal(length);
+            out.push_all(&[option, b"Content-Length: ", length.as_bytes(), b"\r\n\r\n"])
         }
-        Framing::Chunked => out.push(b"Transfer-Encoding: chunked\r\n")?,
     }
-    out.push(b"\r\n")
 }
 
 #[cfg(test)]

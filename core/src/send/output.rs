@@ -59,15 +59,25 @@ impl<'b> Output<'b> {
     /// Puts all of `octets`, or nothing.
     #[inline]
     pub(crate) fn push(&mut self, octets: &[u8]) -> Result<(), Full> {
-        // The place is as long as what goes there, so that short texts are moved without a call.
-        let end = self.filled + octets.len();
-        let place = self.buffer.get_mut(self.filled..end).ok_or(Full)?;
-        octets::copy(octets, place);
-        self.filled = end;
+        self.push_all(&[octets])
+    }
+
+    /// Puts all of the pieces, one behind the other, or nothing.
+    #[inline]
+    pub(crate) fn push_all(&mut self, pieces: &[&[u8]]) -> Result<(), Full> {
+        let length = pieces.iter().map(|piece| piece.len()).sum();
+        let mut place = self.free().get_mut(..length).ok_or(Full)?;
+        for piece in pieces {
+            // Each place is as long as what goes there, so that short texts are moved without a call.
+            let (here, behind) = place.split_at_mut_checked(piece.len()).unwrap_or_default();
+            octets::copy(piece, here);
+            place = behind;
+        }
+        self.filled += length;
         Ok(())
     }
 
-    /// Leaves a gap of `count` octets, to be filled by [`close_gap`](Self::close_gap).
+    /// Leaves a gap of `count` octets, to be filled later: see [`open_gap`](Self::open_gap).
     pub(crate) fn leave_gap(&mut self, count: usize) -> Result<(), Full> {
         if count > self.room() {
             return Err(Full);
@@ -76,13 +86,17 @@ impl<'b> Output<'b> {
         Ok(())
     }
 
-    /// Puts `octets` into the gap from `at` up to `end`, and moves what is behind it up to them.
-    pub(crate) fn close_gap(&mut self, at: usize, end: usize, octets: &[u8]) {
-        let put = self.buffer.get_mut(at..end).map_or(0, |gap| octets::copy(octets, gap));
-        if let Some(used) = self.buffer.get_mut(..self.filled) {
-            octets::move_down(used, end, at + put);
+    /// Goes back to the gap that begins at `at`: what is put now goes there. Says where what is behind it ends.
+    pub(crate) fn open_gap(&mut self, at: usize) -> usize {
+        core::mem::replace(&mut self.filled, at)
+    }
+
+    /// Moves what is behind the gap, from `from` to `end`, up to what was put into it.
+    pub(crate) fn close_gap(&mut self, from: usize, end: usize) {
+        if let Some(used) = self.buffer.get_mut(..end) {
+            octets::move_down(used, from, self.filled);
         }
-        self.filled -= end - (at + put);
+        self.filled += end.saturating_sub(from);
     }
 
     /// Takes back everything from `filled` on.

@@ -3,7 +3,7 @@
 use super::head::Reader;
 use super::{Deferred, Phase, Shared};
 use crate::connection::Maker;
-use crate::send::content::{CHUNK_END, CHUNK_HEAD, LAST_CHUNK, chunk_head};
+use crate::send::content::{CHUNK_END, CHUNK_HEAD, LAST_CHUNK, put_chunk_head};
 use crate::send::framing::Framing;
 use crate::syntax::error::SendError;
 use core::any::Any;
@@ -22,18 +22,11 @@ impl Shared<'_> {
         let framing = Framing::streamed(self.asked.version);
         if let Phase::Measuring { content_at } = self.phase {
             let measured = self.output.filled() - content_at;
+            self.put_framing_before(content_at, framing)?;
             if framing == Framing::Chunked && measured > 0 {
-                let (line, length) = chunk_head(measured);
-                self.put_framing_before(
-                    content_at,
-                    framing,
-                    line.get(CHUNK_HEAD - length..).unwrap_or_default(),
-                )?;
                 // The gap was longer than what is in its place now, so there is room.
                 self.output.push(CHUNK_END)?;
                 self.flush()?;
-            } else {
-                self.put_framing_before(content_at, framing, b"")?;
             }
         } else {
             self.put_framing(framing, Reader::MayRead)?;
@@ -63,8 +56,9 @@ impl Shared<'_> {
             self.output.truncate(place);
             return Ok(());
         }
-        let (line, length) = chunk_head(size);
-        self.output.close_gap(place, content_at, line.get(CHUNK_HEAD - length..).unwrap_or_default());
+        let end = self.output.open_gap(place);
+        put_chunk_head(&mut self.output, size)?;
+        self.output.close_gap(content_at, end);
         Ok(self.output.push(CHUNK_END)?)
     }
 
@@ -118,8 +112,7 @@ impl Shared<'_> {
                     self.end_chunk(content_at)?;
                     self.flush()?;
                     if bytes.len() >= self.output.capacity() {
-                        let (line, length) = chunk_head(bytes.len());
-                        self.output.push(line.get(CHUNK_HEAD - length..).unwrap_or_default())?;
+                        put_chunk_head(&mut self.output, bytes.len())?;
                         self.flush()?;
                         self.write_out(bytes)?;
                         bytes = &[];
@@ -180,7 +173,7 @@ impl Shared<'_> {
         }
         match self.phase {
             Phase::Measuring { content_at } => {
-                self.put_framing_before(content_at, Framing::Length(self.content_bytes), b"")?;
+                self.put_framing_before(content_at, Framing::Length(self.content_bytes))?;
             }
             Phase::Counted { left } if left > 0 && !self.asked.is_head => {
                 return self.refuse(SendError::LengthMismatch);

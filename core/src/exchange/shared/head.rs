@@ -1,6 +1,7 @@
 //! The response's head: what the handler says, and what the engine decides.
 
 use super::{Phase, Shared};
+use crate::send::content::put_chunk_head;
 use crate::send::framing::{self, ConnectionOption, Framing, TEXT_MAX};
 use crate::send::head;
 use crate::send::output::Output;
@@ -25,14 +26,17 @@ impl Shared<'_> {
         if self.asked.version == Version::Http09 {
             return;
         }
-        let version = self.config.protocol;
-        self.put_head(|out| head::put_status_line(out, version, status, reason));
+        let config = self.config;
+        self.reserve(head::BEGINNING_BYTES + reason.len() + config.server.map_or(0, str::len));
+        let put = head::put_status_line(&mut self.output, config.protocol, status, reason);
+        self.note(put);
         if with_origin {
-            if let Some(server) = self.config.server {
+            if let Some(server) = config.server {
                 self.field(b"Server", server.as_bytes());
             }
-            if let Some(date) = self.config.clock.and_then(Clock::date) {
-                self.put_head(|out| head::put_date(out, &date));
+            if let Some(date) = config.clock.and_then(Clock::date) {
+                let put = head::put_date(&mut self.output, &date);
+                self.note(put);
             }
         }
     }
@@ -58,7 +62,9 @@ impl Shared<'_> {
         } else if is("transfer-encoding") {
             self.fail(SendError::FramingField);
         } else if self.asked.version > Version::Http09 {
-            self.put_head(|out| head::put_field(out, name, value));
+            self.reserve(head::FIELD_BYTES + name.len() + value.len());
+            let put = head::put_field(&mut self.output, name, value);
+            self.note(put);
         }
     }
 
@@ -76,21 +82,19 @@ impl Shared<'_> {
         self.error.get_or_insert(error);
     }
 
-    /// Puts something into the head. What earlier responses take is no reason for it not to fit.
-    fn put_head(&mut self, mut put: impl FnMut(&mut Output<'_>) -> Result<(), SendError>) {
-        if self.error.is_some() {
-            return;
+    /// Notes what went wrong, if nothing did before.
+    fn note(&mut self, result: Result<(), impl Into<SendError>>) {
+        if let Err(error) = result {
+            self.fail(error.into());
         }
-        let before = self.output.filled();
-        let mut result = put(&mut self.output);
-        if result == Err(SendError::HeadTooLarge) && self.response_at > 0 {
-            self.output.truncate(before);
-            result = match self.flush_earlier() {
-                Ok(()) => put(&mut self.output),
-                Err(kind) => Err(SendError::Transport(kind)),
-            };
+    }
+
+    /// Makes room for a part of the head: what earlier responses take is no reason for it not to fit.
+    fn reserve(&mut self, count: usize) {
+        if count > self.output.room() && self.error.is_none() {
+            // Its failure is noted.
+            let _ = self.flush_earlier();
         }
-        self.error = result.err();
     }
 
     /// Ends the head. With a `length` the content is of that length; else what the handler declared; else the buffer
@@ -127,8 +131,9 @@ impl Shared<'_> {
             let reader = if at_once { Reader::Done } else { Reader::MayRead };
             return self.put_framing(Framing::Length(length), reader);
         }
-        if !self.streamed && self.output.room() < TEXT_MAX {
-            self.flush_earlier().map_err(SendError::Transport)?;
+        self.reserve(TEXT_MAX);
+        if let Some(error) = self.error {
+            return Err(error);
         }
         if self.streamed || self.output.leave_gap(TEXT_MAX).is_err() {
             return self.stream();
@@ -167,27 +172,30 @@ impl Shared<'_> {
         if self.asked.version == Version::Http09 {
             return Ok(());
         }
-        self.put_head(|out| Ok(framing::put(out, framing, option)?));
+        self.reserve(TEXT_MAX);
+        let put = framing::put(&mut self.output, framing, option);
+        self.note(put);
         self.error.map_or(Ok(()), Err)
     }
 
-    /// Puts the framing into the gap before the measured content.
+    /// Puts the framing into the gap before content that was measured. Other than its length, the first chunk's size
+    /// follows.
     pub(super) fn put_framing_before(
         &mut self,
         content_at: usize,
         framing: Framing,
-        extra: &[u8],
     ) -> Result<(), SendError> {
         // Content that was measured is whole.
         let reader = if matches!(framing, Framing::Length(_)) { Reader::Done } else { Reader::MayRead };
         let option = self.connection_option(framing, reader);
-        let mut text = [0; TEXT_MAX];
-        let mut out = Output::new(&mut text, 0);
+        let end = self.output.open_gap(self.head_end);
         if self.asked.version > Version::Http09 {
-            framing::put(&mut out, framing, option)?;
-            out.push(extra)?;
+            framing::put(&mut self.output, framing, option)?;
         }
-        self.output.close_gap(self.head_end, content_at, out.as_bytes());
+        if framing == Framing::Chunked && end > content_at {
+            put_chunk_head(&mut self.output, end - content_at)?;
+        }
+        self.output.close_gap(content_at, end);
         Ok(())
     }
 
@@ -197,7 +205,9 @@ impl Shared<'_> {
             return Err(error);
         }
         self.close = true;
-        self.put_head(|out| Ok(out.push(b"Connection: upgrade\r\n\r\n")?));
+        self.reserve(TEXT_MAX);
+        let put = self.output.push(b"Connection: upgrade\r\n\r\n");
+        self.note(put);
         if let Some(error) = self.error {
             return Err(error);
         }
