@@ -310,7 +310,7 @@ impl<'a> Response<'a> {
                 shared.fail(SendError::NoUpgrade);
             }
             shared.begin(status::SWITCHING_PROTOCOLS, status::SWITCHING_PROTOCOLS.reason(), true);
-            shared.field(b"Upgrade", protocol.as_bytes());
+            shared.put_field(b"Upgrade", protocol.as_bytes());
         }
         Head { shared: self.shared, state: PhantomData }
     }
@@ -328,7 +328,7 @@ fn send_allow(shared: &mut Shared<'_>, allowed: Methods) {
         fits &= list.extend_from_slice(method.as_bytes()).is_ok();
     }
     debug_assert!(fits);
-    shared.field(b"Allow", &list);
+    shared.put_field(b"Allow", &list);
 }
 
 impl<'a, State> Head<'a, State> {
@@ -337,6 +337,7 @@ impl<'a, State> Head<'a, State> {
     ///
     /// A name that is no token, or a value with control octets, fails the head: nothing that comes from a client can
     /// end a line.
+    #[inline]
     #[must_use = "the head is not ended"]
     pub fn send_header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
         if let Ok(mut shared) = self.shared.try_borrow_mut() {
@@ -383,9 +384,8 @@ impl<'a> Head<'a, Open> {
     /// # Errors
     /// The first thing that was wrong with the head, or the transport's failure.
     pub fn end_with(self, content: &[u8]) -> Result<Sent, SendError> {
-        let mut body = self.body(Some(content.len() as u64))?;
-        body.write_all(content)?;
-        body.finish()
+        with(self.shared, |shared| shared.end_with(content))?;
+        Ok(Sent(()))
     }
 
     /// Ends the head. There is no content: `Content-Length: 0`.

@@ -82,12 +82,12 @@ pub(crate) fn are(octets: &[u8], classes: u8) -> bool {
 
 /// Is this a `token` (RFC 9110 §5.6.2)?
 pub(crate) fn is_token(octets: &[u8]) -> bool {
-    !octets.is_empty() && end_of_name(octets, 0) == octets.len()
+    !octets.is_empty() && (are_letters(octets) || are(octets, TOKEN))
 }
 
 /// May this be a field value (RFC 9110 §5.5)?
 pub(crate) fn is_value(octets: &[u8]) -> bool {
-    end_of_value(octets, 0) == octets.len()
+    are_visible(octets) || are(octets, VALUE)
 }
 
 /// Where the octets of `classes` that begin at `at` end.
@@ -99,6 +99,7 @@ pub(crate) fn end_of(classes: u8, octets: &[u8], mut at: usize) -> usize {
     at
 }
 
+use runs::{are_letters, are_visible};
 pub(crate) use runs::{end_of_name, end_of_target, end_of_value, position};
 
 /// Where runs of octets end, with 64-bit registers: eight octets at once.
@@ -123,16 +124,13 @@ mod runs {
     /// Where the field name that goes on at `at` ends.
     #[inline]
     pub(crate) fn end_of_name(octets: &[u8], at: usize) -> usize {
-        // Nearly all names consist of letters and hyphens.
-        let is_no_hyphen = |word: u64| (word ^ all(b'-')).wrapping_add(all(0x7f));
-        end_of(TOKEN, octets, at, |word| !is_letter(word) & is_no_hyphen(word) | word)
+        end_of(TOKEN, octets, at, is_no_letter)
     }
 
     /// Where the field value that goes on at `at` ends.
     #[inline]
     pub(crate) fn end_of_value(octets: &[u8], at: usize) -> usize {
-        // HTAB and `obs-text` are rare enough to be left to the table. What is below SP wraps around.
-        end_of(VALUE, octets, at, |word| word.wrapping_sub(all(b' ')) | word.wrapping_add(all(1)))
+        end_of(VALUE, octets, at, is_invisible)
     }
 
     /// Where the request-target that goes on at `at` ends.
@@ -156,6 +154,44 @@ mod runs {
         }
         let behind = octets.get(at..)?.iter().position(|&other| other == octet)?;
         Some(at + behind)
+    }
+
+    /// Are these letters and hyphens, as far as eight octets at once can tell?
+    #[inline]
+    pub(super) fn are_letters(octets: &[u8]) -> bool {
+        are_not(octets, is_no_letter)
+    }
+
+    /// Are these visible octets and SP, as far as eight octets at once can tell?
+    #[inline]
+    pub(super) fn are_visible(octets: &[u8]) -> bool {
+        are_not(octets, is_invisible)
+    }
+
+    /// Nearly all names consist of letters and hyphens.
+    #[inline(always)]
+    fn is_no_letter(word: u64) -> u64 {
+        let is_no_hyphen = (word ^ all(b'-')).wrapping_add(all(0x7f));
+        !is_letter(word) & is_no_hyphen | word
+    }
+
+    /// HTAB and `obs-text` are rare enough to be left to the table. What is below SP wraps around.
+    #[inline(always)]
+    fn is_invisible(word: u64) -> u64 {
+        word.wrapping_sub(all(b' ')) | word.wrapping_add(all(1))
+    }
+
+    /// Is none of `octets` marked? The last eight are looked at together, whether or not the words before end there.
+    #[inline(always)]
+    fn are_not(octets: &[u8], mark: impl Fn(u64) -> u64) -> bool {
+        let Some(last) = octets.last_chunk() else { return false };
+        let mut marks = mark(u64::from_le_bytes(*last));
+        let mut rest = octets;
+        while let Some((word, behind)) = rest.split_first_chunk() {
+            marks |= mark(u64::from_le_bytes(*word));
+            rest = behind;
+        }
+        marks & HIGH_BITS == 0
     }
 
     #[inline(always)]
@@ -205,6 +241,18 @@ mod runs {
     /// Where the request-target that goes on at `at` ends.
     pub(crate) fn end_of_target(octets: &[u8], at: usize) -> usize {
         end_of(TARGET, octets, at)
+    }
+
+    /// The table knows better.
+    #[inline(always)]
+    pub(super) fn are_letters(_: &[u8]) -> bool {
+        false
+    }
+
+    /// As for letters.
+    #[inline(always)]
+    pub(super) fn are_visible(_: &[u8]) -> bool {
+        false
     }
 
     /// Where the first `octet` is.
@@ -303,6 +351,8 @@ mod tests {
                     for at in [0, place / 2, place] {
                         assert_eq!(end_of_name(&octets, at), end_of(TOKEN, &octets, at));
                         assert_eq!(end_of_value(&octets, at), end_of(VALUE, &octets, at));
+                        assert_eq!(is_value(&octets), are(&octets, VALUE));
+                        assert_eq!(is_token(&octets), are(&octets, TOKEN));
                         assert_eq!(end_of_target(&octets, at), end_of(TARGET, &octets, at));
                     }
                 }

@@ -195,6 +195,13 @@ impl Shared<'_> {
         Ok(())
     }
 
+    /// Ends the head, and the response with all of its content.
+    pub(crate) fn end_with(&mut self, content: &[u8]) -> Result<(), SendError> {
+        self.end_head(Some(content.len() as u64))?;
+        self.write(content)?;
+        self.finish()
+    }
+
     /// Ends the response with content that is sent after the handler has returned.
     pub(crate) fn defer(&mut self, deferred: Deferred, length: u64) -> Result<(), SendError> {
         let wants_content = self.end_head_alone(length)?;

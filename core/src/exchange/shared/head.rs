@@ -3,7 +3,7 @@
 use super::{Phase, Shared};
 use crate::send::content::put_chunk_head;
 use crate::send::framing::{self, ConnectionOption, Framing, TEXT_MAX};
-use crate::send::head;
+use crate::send::head::{self, Subject};
 use crate::send::output::Output;
 use crate::syntax::config::Clock;
 use crate::syntax::decimal;
@@ -32,7 +32,7 @@ impl Shared<'_> {
         self.note(put);
         if with_origin {
             if let Some(server) = config.server {
-                self.field(b"Server", server.as_bytes());
+                self.put_field(b"Server", server.as_bytes());
             }
             if let Some(date) = config.clock.and_then(Clock::date) {
                 let put = head::put_date(&mut self.output, &date);
@@ -41,27 +41,35 @@ impl Shared<'_> {
         }
     }
 
-    /// Adds a field, or notes why that cannot be.
+    /// Adds a field of the handler's, or notes why that cannot be.
+    #[inline]
     pub(crate) fn field(&mut self, name: &[u8], value: &[u8]) {
-        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-        // These say how the message is framed, which is decided in one place only. What a handler says is
-        // taken as its wish.
-        if is("connection") {
-            if value.eq_ignore_ascii_case(b"close") {
-                self.close = true;
-            } else if !value.eq_ignore_ascii_case(b"keep-alive") {
-                self.fail(SendError::FramingField);
+        // What a name that stands in the program is about is known before it runs.
+        match Subject::of(name) {
+            Subject::Other => self.put_field(name, value),
+            subject => self.framing_field(subject, value),
+        }
+    }
+
+    /// These say how the message is framed, which is decided in one place only. What a handler says is taken as its wish.
+    #[cold]
+    fn framing_field(&mut self, subject: Subject, value: &[u8]) {
+        match (subject, decimal::parse(value)) {
+            (Subject::Connection, _) if value.eq_ignore_ascii_case(b"close") => self.close = true,
+            (Subject::Connection, _) if value.eq_ignore_ascii_case(b"keep-alive") => {}
+            (Subject::ContentLength, Some(length))
+                if self.declared.is_none_or(|declared| declared == length) =>
+            {
+                self.declared = Some(length);
             }
-        } else if is("content-length") {
-            match decimal::parse(value) {
-                Some(length) if self.declared.is_none_or(|declared| declared == length) => {
-                    self.declared = Some(length);
-                }
-                _ => self.fail(SendError::FramingField),
-            }
-        } else if is("transfer-encoding") {
-            self.fail(SendError::FramingField);
-        } else if self.asked.version > Version::Http09 {
+            (Subject::Invalid, _) => self.fail(SendError::InvalidField),
+            _ => self.fail(SendError::FramingField),
+        }
+    }
+
+    /// Adds a field whose name is a token, and says nothing about the framing.
+    pub(crate) fn put_field(&mut self, name: &[u8], value: &[u8]) {
+        if self.asked.version > Version::Http09 {
             self.reserve(head::FIELD_BYTES + name.len() + value.len());
             let put = head::put_field(&mut self.output, name, value);
             self.note(put);
@@ -225,6 +233,9 @@ impl Shared<'_> {
         let put = |out: &mut Output<'_>| {
             head::put_status_line(out, version, status, status.reason())?;
             for (name, value) in fields {
+                if Subject::of(name.as_bytes()) != Subject::Other {
+                    return Err(SendError::InvalidField);
+                }
                 head::put_field(out, name.as_bytes(), value.as_bytes())?;
             }
             Ok(out.push(b"\r\n")?)

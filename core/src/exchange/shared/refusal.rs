@@ -47,8 +47,8 @@ impl Shared<'_> {
             self.end_head(None)?;
             return self.finish();
         }
-        self.field(b"Content-Type", error_page::MEDIA_TYPE.as_bytes());
-        self.field(b"X-Content-Type-Options", b"nosniff");
+        self.put_field(b"Content-Type", error_page::MEDIA_TYPE.as_bytes());
+        self.put_field(b"X-Content-Type-Options", b"nosniff");
         // Measured beforehand, so that a page that the buffer does not hold needs no chunks: who
         // is refused may well speak HTTP/1.0.
         let mut length = 0;
