@@ -2,7 +2,9 @@
 
 use httpling_core::{Clock, HttpDate};
 use std::cell::Cell;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+#[cfg(not(target_os = "linux"))]
+use std::time::SystemTime;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// The system's clock.
 #[derive(Debug)]
@@ -18,9 +20,35 @@ impl SystemClock {
     }
 }
 
-/// Seconds since 1970. A clock before that stands at its first second.
+/// How far [`unix_seconds`] and [`tick_ms`] may be behind: the system's slowest tick.
+pub(crate) const TICK_MS: u64 = 10;
+
+/// Seconds since 1970, as of the system's last tick: whoever asks for each request need not read the hardware's clock. A clock
+/// before 1970 stands at its first second.
 pub(crate) fn unix_seconds() -> u64 {
+    #[cfg(target_os = "linux")]
+    {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+        u64::try_from(now.tv_sec).unwrap_or(0)
+    }
+    #[cfg(not(target_os = "linux"))]
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Milliseconds since some moment, as of the system's last tick.
+pub(crate) fn tick_ms() -> u64 {
+    #[cfg(target_os = "linux")]
+    {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+        let (seconds, nanoseconds) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
+        seconds.unwrap_or(0) * 1000 + nanoseconds.unwrap_or(0) / 1_000_000
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        static FIRST: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        let since = FIRST.get_or_init(Instant::now).elapsed();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 /// The date as text, of the calling thread.

@@ -19,6 +19,7 @@ use super::slab::{Key, Slab, Stage};
 use super::spare::{Errand, Given, Work};
 use super::timer::Wheel;
 use super::{Handler, Reactor};
+use crate::clock::TICK_MS;
 use std::collections::VecDeque;
 use std::io;
 use std::net::Shutdown;
@@ -288,14 +289,12 @@ impl<H: Handler> State<H> {
         }
     }
 
-    fn patience(&self) -> Option<Duration> {
-        let moments = [
-            self.wheel.patience(self.now),
-            self.listening.resumes.map(|resumes| resumes.saturating_sub(self.now)),
-            self.end.map(|end| end.saturating_sub(self.now)),
-        ];
-        // One more, because a moment is over only after it.
-        moments.into_iter().flatten().min().map(|patience| Duration::from_millis(patience + 1))
+    fn patience(&mut self) -> Option<Duration> {
+        let never = u64::MAX;
+        let next = self.wheel.next().unwrap_or(never);
+        let next = next.min(self.listening.resumes.unwrap_or(never)).min(self.end.unwrap_or(never));
+        // A moment is over only after it, and when the system's tick has told so.
+        (next != never).then(|| Duration::from_millis(next.saturating_sub(self.now) + TICK_MS + 1))
     }
 
     fn on_socket(&mut self, token: u64, readiness: Readiness) -> Option<Task<H>> {

@@ -36,7 +36,7 @@ mod timer;
 
 pub(crate) use rates::Rates;
 
-use crate::clock::SystemClock;
+use crate::clock::{SystemClock, tick_ms};
 use crate::listener::Listener;
 use crate::log::Log;
 use crate::metrics::{Counters, Event, Snapshot};
@@ -154,7 +154,8 @@ struct Reactor<H> {
     spares: Spares<H>,
     kinds: Kinds,
     monitor: Monitor,
-    began: Instant,
+    /// In the system's milliseconds.
+    began: u64,
     /// Connections there are, and may be.
     connections: AtomicUsize,
     connections_max: usize,
@@ -212,7 +213,7 @@ pub(crate) fn run<H: Handler>(
         spares: Spares::new(bounds),
         kinds: Kinds::default(),
         monitor: Monitor::default(),
-        began: Instant::now(),
+        began: tick_ms(),
         connections: AtomicUsize::new(0),
         connections_max,
         accepts_left: AtomicU64::new(extent.accepts),
@@ -326,9 +327,9 @@ impl<H: Handler> Reactor<H> {
 }
 
 impl<H> Reactor<H> {
-    /// Milliseconds since it began.
+    /// Milliseconds since it began, as of the system's last tick.
     fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+        tick_ms().saturating_sub(self.began)
     }
 
     fn message(&self, text: &str) {

@@ -128,20 +128,20 @@ impl<H: Handler> Service<'_, '_, H> {
         };
         let end = exchange.run(self.call, self.desk);
 
-        let Exchange { session, stream, arrived, .. } = exchange;
+        let Exchange { ref session, ref stream, arrived, .. } = exchange;
         let connection = session.connection();
         let sending = Sending { sent: stream.sent, is_full: stream.full, is_left: stream.has_unsent() };
-        peer.connection = connection;
-        if !connection.is_sending() {
-            peer.file = None;
-        }
-        if !is_lent && arrived > 0 && session.pending().len() == arrived {
+        let left = session.pending();
+        if !is_lent && arrived > 0 && left.len() == arrived {
             // Not copied: where it began, it still is.
             pending.truncate(arrived);
             peer.pending = pending;
-        } else {
-            let slack = if end == End::Thread { INPUT_SLACK_BYTES } else { 0 };
-            peer.pending = keep(session.pending(), slack);
+        } else if !left.is_empty() {
+            peer.pending = keep(left, if end == End::Thread { INPUT_SLACK_BYTES } else { 0 });
+        }
+        peer.connection = connection;
+        if !connection.is_sending() {
+            peer.file = None;
         }
         let progress = match end {
             End::Grow => return Outcome::Again,
@@ -326,12 +326,10 @@ fn octets_into(place: &mut [u8], octets: &[u8]) {
     }
 }
 
-/// Exactly as much memory as is needed: nothing for nothing.
+/// Exactly as much memory as is needed.
 fn keep(pending: &[u8], slack: usize) -> Vec<u8> {
     let mut kept = Vec::new();
-    if !pending.is_empty() {
-        kept.reserve_exact(pending.len() + slack);
-        kept.extend_from_slice(pending);
-    }
+    kept.reserve_exact(pending.len() + slack);
+    kept.extend_from_slice(pending);
     kept
 }

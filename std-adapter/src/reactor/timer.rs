@@ -21,6 +21,8 @@ pub(super) struct Wheel {
     links: Vec<Link>,
     /// All ticks before this one are over.
     tick: u64,
+    /// No slot is looked at before this tick: where to begin to look for the next one.
+    soonest: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +36,13 @@ struct Link {
 
 impl Default for Wheel {
     fn default() -> Self {
-        Self { first: vec![NOBODY; PLACES], occupied: [0; PLACES / 64], links: Vec::new(), tick: 1 }
+        Self {
+            first: vec![NOBODY; PLACES],
+            occupied: [0; PLACES / 64],
+            links: Vec::new(),
+            tick: 1,
+            soonest: u64::MAX,
+        }
     }
 }
 
@@ -88,9 +96,9 @@ impl Wheel {
         self.tick = self.tick.max(end);
     }
 
-    /// Milliseconds until a slot is to be looked at; `None` when there is none.
-    pub(super) fn patience(&self, now: u64) -> Option<u64> {
-        self.next_tick().map(|tick| (tick * TICK_MS).saturating_sub(now))
+    /// The moment at which a slot is to be looked at; `None` when there is none.
+    pub(super) fn next(&mut self) -> Option<u64> {
+        self.next_tick().map(|tick| tick * TICK_MS)
     }
 
     /// A tick at which the deadline is over, as far as the wheel reaches.
@@ -99,11 +107,15 @@ impl Wheel {
     }
 
     /// The first tick from now on whose place has a slot.
-    fn next_tick(&self) -> Option<u64> {
-        let start = place(self.tick);
+    fn next_tick(&mut self) -> Option<u64> {
+        if self.soonest == u64::MAX {
+            return None;
+        }
+        let from = self.soonest.max(self.tick);
+        let start = place(from);
         let words = self.occupied.len();
-        // The word in which the wheel stands is looked at twice: first behind that place, last before it.
-        (0..=words).find_map(|step| {
+        // The word in which it begins is looked at twice: first from that place on, last before it.
+        let next = (0..=words).find_map(|step| {
             let index = (start / 64 + step) % words;
             let word = self.occupied.get(index)?;
             let mask = match step {
@@ -113,8 +125,10 @@ impl Wheel {
             };
             let found = word & mask;
             let found = (found != 0).then(|| index * 64 + found.trailing_zeros() as usize)?;
-            Some(self.tick + ((found + PLACES - start) % PLACES) as u64)
-        })
+            Some(from + ((found + PLACES - start) % PLACES) as u64)
+        });
+        self.soonest = next.unwrap_or(u64::MAX);
+        next
     }
 
     fn link(&mut self, slot: u32, tick: u64) {
@@ -124,6 +138,7 @@ impl Wheel {
         if let Some(word) = self.occupied.get_mut(place / 64) {
             *word |= 1 << (place % 64);
         }
+        self.soonest = self.soonest.min(tick);
         if let Some(link) = self.links.get_mut(next as usize) {
             link.previous = slot;
         }
@@ -189,9 +204,9 @@ mod tests {
                     // Late by one tick at most.
                     assert!(judge.iter().flatten().all(|deadline| deadline + TICK_MS > now), "{round}");
                     let nearest = judge.iter().flatten().min();
-                    assert_eq!(nearest.is_some(), wheel.patience(now).is_some());
-                    if let (Some(nearest), Some(patience)) = (nearest, wheel.patience(now)) {
-                        assert!(now + patience <= nearest + TICK_MS, "it wakes in time");
+                    assert_eq!(nearest.is_some(), wheel.next().is_some());
+                    if let (Some(nearest), Some(next)) = (nearest, wheel.next()) {
+                        assert!(next.max(now) <= nearest + TICK_MS, "it wakes in time");
                     }
                 }
             }
@@ -201,10 +216,10 @@ mod tests {
     #[test]
     fn without_deadlines_nobody_is_woken() {
         let mut wheel = Wheel::default();
-        assert_eq!(wheel.patience(0), None);
+        assert_eq!(wheel.next(), None);
         wheel.set(3, 100);
-        assert!(wheel.patience(0).is_some_and(|patience| (100..=100 + TICK_MS).contains(&patience)));
+        assert!(wheel.next().is_some_and(|next| (100..=100 + TICK_MS).contains(&next)));
         wheel.clear(3);
-        assert_eq!(wheel.patience(5000), None);
+        assert_eq!(wheel.next(), None);
     }
 }

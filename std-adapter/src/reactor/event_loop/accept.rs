@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// Connections that are accepted before others have their turn.
 const ACCEPTED_MAX: usize = 64;
+/// So many guesses in a row that were not too many, and the next one is higher. To look for more each time would cost a call for
+/// nothing as often as there are none.
+const GUESSED: u32 = 4;
 /// Idle connections that are looked for at once when places are needed.
 const VICTIMS: usize = 16;
 /// How long a connection must have been idle to be closed for another one: its request may be on its way.
@@ -40,6 +43,8 @@ struct Queue {
     is_on: bool,
     /// How many are expected.
     guess: usize,
+    /// How often in a row there were as many.
+    guessed: u32,
 }
 
 impl Listening {
@@ -48,7 +53,7 @@ impl Listening {
         for (index, listener) in listeners.iter().enumerate() {
             let mut listener = Listener::clone_of(listener)?;
             poller.add_listener(&mut listener, listener_token(index))?;
-            queues.push(Queue { listener, is_on: true, guess: 1 });
+            queues.push(Queue { listener, is_on: true, guess: 1, guessed: 0 });
         }
         Ok(Self { queues, resumes: None, pause: PAUSE })
     }
@@ -81,15 +86,20 @@ impl<H: Handler> State<H> {
     ) -> bool {
         let mut accepted = 0;
         while self.may_accept(reactor, queue) {
-            let Some(Queue { guess, .. }) = self.listening.queues.get_mut(queue) else { break };
+            let Some(Queue { guess, guessed, .. }) = self.listening.queues.get_mut(queue) else { break };
             if accepted >= *guess && !ACCEPT_UNTIL_EMPTY {
-                *guess = (*guess * 2).min(ACCEPTED_MAX);
+                *guessed += 1;
+                if *guessed == GUESSED {
+                    (*guess, *guessed) = ((*guess * 2).min(ACCEPTED_MAX), 0);
+                }
                 return true;
             }
             if !reactor.has_place() && !self.make_place(reactor, this, index) {
                 return false;
             }
-            let Some(Queue { listener, guess, .. }) = self.listening.queues.get_mut(queue) else { break };
+            let Some(Queue { listener, guess, guessed, .. }) = self.listening.queues.get_mut(queue) else {
+                break;
+            };
             match listener.accept() {
                 Ok((socket, address)) => {
                     accepted += 1;
@@ -98,7 +108,7 @@ impl<H: Handler> State<H> {
                     self.distribute(reactor, this, index, socket, address);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    *guess = accepted.max(1);
+                    (*guess, *guessed) = (accepted.max(1), 0);
                     return false;
                 }
                 Err(error) => {
@@ -222,8 +232,8 @@ impl<H: Handler> State<H> {
                     idle.select_nth_unstable_by_key(VICTIMS, |(_, since)| *since);
                     idle.truncate(VICTIMS);
                 }
-                // The longest idle one is last.
-                idle.sort_unstable_by_key(|(_, since)| std::cmp::Reverse(*since));
+                // The longest idle one is last; among those of one moment, the one in the first slot.
+                idle.sort_unstable_by_key(|(key, since)| std::cmp::Reverse((*since, key.slot)));
                 self.victims = idle;
             }
             let (key, since) = self.victims.pop()?;
