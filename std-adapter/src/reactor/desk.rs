@@ -82,8 +82,10 @@ impl<H: Handler> Desk<'_, H> {
     pub(super) fn may_wait(&self) -> bool {
         self.waited_for_client.set(true);
         if self.drives() {
-            // This wait says nothing about others of its kind.
-            self.begin_without_handler();
+            if let Some(this) = self.reactor.loops.get(self.index) {
+                // This wait says nothing about others of its kind.
+                this.kind.store(0, Ordering::Relaxed);
+            }
             self.give_away();
             self.overloaded.set(self.drives());
         }
@@ -109,13 +111,6 @@ impl<H: Handler> Desk<'_, H> {
             if !self.reactor.kinds.is_empty() && self.reactor.kinds.waits(kind) {
                 self.give_away();
             }
-        }
-    }
-
-    /// Something is about to be done for which no handler can be blamed.
-    pub(super) fn begin_without_handler(&self) {
-        if let (true, Some(this)) = (self.drives(), self.reactor.loops.get(self.index)) {
-            this.kind.store(0, Ordering::Relaxed);
         }
     }
 

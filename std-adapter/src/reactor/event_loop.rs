@@ -164,7 +164,6 @@ pub(super) fn drive<H: Handler>(
         let Some(mut task) = state.next(reactor, this, index) else { break };
         state.calls += 1;
         let turn = state.calls;
-        worker.call.store(turn, Ordering::Relaxed);
         this.busy.store(turn, Ordering::Relaxed);
         drop(state);
 
@@ -172,7 +171,6 @@ pub(super) fn drive<H: Handler>(
         let Task { key, ref mut peer, call, before } = task;
         let outcome = Service { peer, call, before, tools, desk: &desk }.serve();
         let peer = unless_gone(reactor, task.peer, outcome);
-        worker.call.store(0, Ordering::Relaxed);
 
         let Some(again) = this.go_on(driver) else {
             this.inbox.send(Message::Back { key, peer, outcome });

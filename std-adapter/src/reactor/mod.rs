@@ -308,7 +308,7 @@ impl<H: Handler> Reactor<H> {
     /// A thread's life.
     fn live(self: &Arc<Self>, seat: &Arc<Seat<H>>) {
         let mut tools = Tools::new(&self.base);
-        let worker = Worker::this();
+        let worker = Worker::this(&tools.counts.tally);
         let mut next = seat.take();
         while let Some(work) = next {
             let done = match work {

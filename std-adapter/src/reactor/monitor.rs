@@ -10,8 +10,8 @@ use super::kinds::Kind;
 use super::slow::SlowHandlers;
 use super::spare::Work;
 use super::{Handler, Reactor};
-use crate::metrics::Event;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::metrics::{Event, Tally};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use std::time::Duration;
 pub(super) const TICK: Duration = Duration::from_millis(1);
 /// Ticks that a call may compute.
 const COMPUTING: u32 = 4;
-/// Ticks for which a call is watched that computed when it lost its loop.
+/// Ticks for which a handler is watched that computed when it lost its loop.
 const WATCHED: u32 = 64;
 /// Ticks from one look at how long handlers take to the next.
 const HANDLERS: u32 = 64;
@@ -32,14 +32,14 @@ const QUIET: u32 = 16;
 pub(super) struct Worker {
     /// The system's number of it.
     thread: u64,
-    /// The call in which it is; 0 outside of calls.
-    pub(super) call: AtomicU64,
+    /// What it counts, which tells the handler in which it is.
+    tally: Arc<Tally>,
 }
 
 impl Worker {
     /// The calling thread.
-    pub(super) fn this() -> Arc<Self> {
-        Arc::new(Self { thread: this_thread(), call: AtomicU64::new(0) })
+    pub(super) fn this(tally: &Arc<Tally>) -> Arc<Self> {
+        Arc::new(Self { thread: this_thread(), tally: Arc::clone(tally) })
     }
 
     fn sleeps(&self) -> bool {
@@ -54,11 +54,11 @@ struct Seen {
     ticks: u32,
 }
 
-/// A call that computed when it lost its loop.
+/// A handler that computed when it lost its loop.
 #[derive(Debug)]
 struct Watched {
     worker: Arc<Worker>,
-    call: u64,
+    handler: u64,
     kind: Kind,
     ticks: u32,
 }
@@ -103,7 +103,7 @@ pub(super) fn watch<H: Handler>(reactor: &Arc<Reactor<H>>) {
         }
         watched.retain_mut(|watched| {
             watched.ticks += 1;
-            if watched.worker.call.load(Ordering::Relaxed) != watched.call || watched.ticks > WATCHED {
+            if watched.worker.tally.handler() != Some(watched.handler) || watched.ticks > WATCHED {
                 return false;
             }
             let sleeps = watched.worker.sleeps();
@@ -153,8 +153,12 @@ fn look<H: Handler>(reactor: &Arc<Reactor<H>>, index: usize, seen: &mut Seen) ->
     }
     seen.ticks += 1;
     let worker = this.worker()?;
+    // What is done around handlers may wait, too, and says nothing about them: for the log, or for a disk with a file that is
+    // being sent.
+    let handler = worker.tally.handler();
     let kind = Some(this.kind.load(Ordering::Relaxed)).filter(|kind| *kind != 0).map(Kind::from_number);
     let sleeps = worker.sleeps();
+    let kind = kind.filter(|_| handler.is_some() && worker.tally.handler() == handler);
     if !sleeps && seen.ticks < COMPUTING {
         return None;
     }
@@ -162,7 +166,8 @@ fn look<H: Handler>(reactor: &Arc<Reactor<H>>, index: usize, seen: &mut Seen) ->
         reactor.kinds.saw_wait(kind);
     }
     reactor.employ(Work::Drive { index, turn: call });
-    kind.filter(|_| !sleeps).map(|kind| Watched { worker, call, kind, ticks: 0 })
+    let (handler, kind) = handler.zip(kind).filter(|_| !sleeps)?;
+    Some(Watched { worker, handler, kind, ticks: 0 })
 }
 
 fn has_work<H: Handler>(reactor: &Reactor<H>) -> bool {

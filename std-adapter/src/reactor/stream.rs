@@ -174,8 +174,6 @@ impl<H: Handler> Wire for Stream<'_, H> {
 
     fn send_content(&mut self, position: u64, left: u64) -> Result<usize, SendError> {
         let Some(part) = self.file else { return Err(SendError::Failed) };
-        // A disk may be slow.
-        self.desk.begin_without_handler();
         let Some(count) = send_file(self.socket, part, position, left)? else {
             self.full = true;
             return Ok(0);
