@@ -24,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) queue_patience: Duration,
     pub(crate) connections_max: usize,
     pub(crate) socket: Options,
+    pub(crate) proxy_protocol: bool,
     pub(crate) rates: Rates,
     pub(crate) drain: Duration,
     pub(crate) handler_time_logged: Duration,
@@ -71,6 +72,7 @@ impl Default for Builder {
             queue_patience: Duration::from_secs(5),
             connections_max: 16384,
             socket: Options { backlog: 4096, reuse_port: false },
+            proxy_protocol: false,
             rates: Rates::default(),
             drain: Duration::from_secs(10),
             handler_time_logged: Duration::from_secs(10),
@@ -235,6 +237,19 @@ impl Builder {
     #[must_use]
     pub fn reuse_port(mut self, reuse: bool) -> Self {
         self.settings.socket.reuse_port = reuse;
+        self
+    }
+
+    /// Expects a PROXY header (version 1 or 2) in front of each connection's first request, from a proxy that says there who its
+    /// client is: that is the peer then, for the factory, the handler and the log. Default: no, because anybody who can reach
+    /// the server can say what he likes there; so it is for servers that only the proxy can reach.
+    ///
+    /// A connection without such a header, or with more than 536 octets of it, is closed, and the log says so. It has the time of
+    /// [`head_timeout`](Self::head_timeout), together with the head. What a proxy sends on its own behalf (LOCAL, such as a health check), or
+    /// for a client that it does not know, has the proxy's own address.
+    #[must_use]
+    pub fn proxy_protocol(mut self, expected: bool) -> Self {
+        self.settings.proxy_protocol = expected;
         self
     }
 

@@ -255,3 +255,103 @@ fn several_servers_share_a_port_if_all_say_so() {
     drop(second);
     assert!(is_refused(address));
 }
+
+// ---- behind a proxy ----
+
+const V1: &[u8] = b"PROXY TCP4 192.0.2.1 198.51.100.7 1234 80\r\n";
+const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x02\xc6\x33\x64\x07\x04\xd2\0\x50";
+const LOCAL: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+
+fn behind_proxy() -> httpling::Builder {
+    quiet().proxy_protocol(true)
+}
+
+#[test]
+fn the_proxys_client_is_the_peer() {
+    let server = Running::start(behind_proxy(), Peer);
+    for (header, peer) in [
+        (V1, "192.0.2.1"),
+        (V2, "192.0.2.2"),
+        (b"PROXY TCP6 fd00::1 fd00::2 1234 80\r\n", "fd00::1"),
+        (b"PROXY UNKNOWN\r\n", "127.0.0.1"),
+        (LOCAL, "127.0.0.1"),
+    ] {
+        let whole = [header, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", GET.as_bytes()].concat();
+        // At once, in two pieces wherever they are split, and byte by byte.
+        for split in 0..whole.len() {
+            let mut client = server.client();
+            client.send(&whole[..split]);
+            if split == header.len() || split == header.len() / 2 {
+                assert!(!client.has_something_within(Duration::from_millis(30)));
+            }
+            client.send(&whole[split..]);
+            assert_eq!(client.reply().text(), peer);
+            assert_eq!(client.last_reply().text(), peer);
+        }
+        let mut client = server.client();
+        for byte in &whole {
+            client.send([*byte]);
+        }
+        assert_eq!((client.reply().text(), client.last_reply().text()), (peer.to_owned(), peer.to_owned()));
+    }
+    // With more behind it than the first read takes.
+    let pipelined = "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(5000);
+    let mut client = server.client();
+    let sender = client.stream().try_clone().unwrap();
+    std::thread::spawn(move || (&sender).write_all(&[V2, pipelined.as_bytes()].concat()).unwrap());
+    for _ in 0..999 {
+        assert_eq!(client.reply().text(), "192.0.2.2");
+    }
+}
+
+#[test]
+fn a_unix_sockets_clients_are_the_proxys() {
+    let directory = directory();
+    let path = directory.path().join("socket");
+    let server = Running::serve(behind_proxy().bind_unix(&path).unwrap(), Peer);
+    for (header, peer) in [(V1, "192.0.2.1"), (LOCAL, "nobody")] {
+        let mut stream = UnixStream::connect(&path).unwrap();
+        stream.write_all(&[header, GET.as_bytes()].concat()).unwrap();
+        assert_eq!(content(stream), peer);
+    }
+    drop(server);
+}
+
+#[test]
+fn who_does_not_come_through_the_proxy_is_not_served() {
+    let server = Running::start(behind_proxy(), Peer);
+    for octets in
+        [GET.as_bytes(), b"PROXY TCP4 nobody\r\n", b"\r\n", b"x", &[V1, V1, GET.as_bytes()].concat()]
+    {
+        let mut client = server.client();
+        client.send(octets);
+        client.end_sending();
+        let (said, _) = client.rest();
+        let said = String::from_utf8_lossy(&said);
+        // The second header is no request.
+        assert!(said.is_empty() || said.starts_with("HTTP/1.1 400 "), "{said}");
+        assert!(!said.contains("200 OK"));
+    }
+    // And a header is no request to a server that expects none.
+    let plain = Running::start(quiet(), Peer);
+    let mut client = plain.client();
+    client.send([V1, GET.as_bytes()].concat());
+    assert_eq!(client.reply().status(), 400);
+}
+
+/// A header that does not end, and one behind which nothing comes, hold nobody up for longer than a head may take.
+#[test]
+fn a_header_has_the_time_of_a_head() {
+    let short = Duration::from_millis(200);
+    let builder = behind_proxy().head_timeout(short).first_byte_timeout(short);
+    let server = Running::start(builder, Peer);
+    for octets in [&V1[..20], V1, b""] {
+        let mut client = server.client();
+        client.send(octets);
+        let (said, ending) = client.rest();
+        assert_eq!((said, ending == common::Ending::StillOpen), (vec![], false));
+    }
+    let mut client = server.client();
+    client.send([V1, b"GET / HT"].concat());
+    assert_eq!(client.reply().status(), 408);
+}

@@ -26,6 +26,7 @@ mod kinds;
 mod monitor;
 mod peer;
 mod poller;
+mod proxy;
 mod rates;
 mod serve;
 mod slab;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Peer<H> {
     pub(super) socket: Arc<Socket>,
-    /// Unless it came over a Unix socket.
+    /// The client's. One that came over a Unix socket has none.
     pub(super) address: Option<SocketAddr>,
     pub(super) connection: Connection,
     /// Made when the first request comes.
@@ -23,6 +23,8 @@ pub(super) struct Peer<H> {
     pub(super) file: Option<Box<FilePart>>,
     /// What the socket is known to have.
     pub(super) readiness: Readiness,
+    /// Whose octets come next?
+    pub(super) speaker: Speaker,
     /// The client sends nothing more.
     pub(super) ended: bool,
     /// Its handler was told that it is over.
@@ -35,6 +37,14 @@ pub(super) struct Peer<H> {
     pub(super) written: u64,
     /// Since when it is in its stage, in the loop's milliseconds.
     pub(super) since: u64,
+}
+
+/// Who speaks on a connection?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Speaker {
+    /// A proxy, which has yet to say who its client is.
+    Proxy,
+    Client,
 }
 
 /// Why a connection is looked at.
@@ -59,6 +69,7 @@ impl<H> Peer<H> {
             unsent: Vec::new(),
             file: None,
             readiness: Readiness::NOTHING,
+            speaker: Speaker::Client,
             ended: false,
             finished: false,
             refused: false,

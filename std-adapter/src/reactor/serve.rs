@@ -5,8 +5,9 @@
 use super::desk::Desk;
 use super::exchange::{End, Exchange};
 use super::guard::{Guard, contained};
-use super::peer::{Call, Peer};
+use super::peer::{Call, Peer, Speaker};
 use super::poller::{Readiness, read_now};
+use super::proxy::{self, Heard};
 use super::slab::Stage;
 use super::stream::Stream;
 use super::{Base, Handler};
@@ -91,11 +92,53 @@ impl<H: Handler> Service<'_, '_, H> {
             _ if self.peer.connection.is_sending() => return self.write(),
             _ => {}
         }
+        if self.peer.speaker == Speaker::Proxy
+            && let Some(outcome) = self.hear_proxy()
+        {
+            return outcome;
+        }
         if self.peer.handler.is_none() {
             let (reactor, address) = (self.desk.reactor, self.peer.address);
             self.peer.handler = contained(reactor, address, || (reactor.factory)(address)).flatten();
         }
         self.exchange()
+    }
+
+    /// Learns who the client is. `None` when that is known, and it has said something too.
+    fn hear_proxy(&mut self) -> Option<Outcome> {
+        if self.call == Call::Close {
+            // What has just arrived counts.
+            self.peer.readiness.add(Readiness::READ);
+        }
+        let heard = match self.call {
+            Call::TimedOut => Heard::End,
+            _ => proxy::hear(self.peer, &mut self.tools.input, self.desk.tally),
+        };
+        let begun = !self.peer.pending.is_empty();
+        let complaint = match heard {
+            Heard::Header if begun || self.peer.readiness.has(Readiness::READ) => return None,
+            Heard::Header if self.call == Call::Ready => {
+                return Some(Outcome::Rest { stage: Stage::New, moved: true });
+            }
+            Heard::Part if self.peer.readiness.has(Readiness::READ) => return Some(Outcome::Again),
+            Heard::Part if begun => {
+                // What may take so long is the head with what stands before it.
+                return Some(Outcome::Rest { stage: Stage::Head, moved: self.before.stage != Stage::Head });
+            }
+            Heard::Part if self.call == Call::Ready => {
+                return Some(Outcome::Rest { stage: Stage::New, moved: false });
+            }
+            Heard::Malformed => {
+                self.desk.reactor.counters.count(Event::Refused);
+                "PROXY header expected, and something else received"
+            }
+            Heard::End if begun => "PROXY header incomplete",
+            _ => return Some(Outcome::Gone),
+        };
+        if let Some(log) = &self.desk.reactor.log {
+            log.message(self.peer.address, complaint);
+        }
+        Some(Outcome::Gone)
     }
 
     /// Reads, and answers what has arrived whole.

@@ -3,7 +3,7 @@
 use super::{Loop, PAUSE, State, millis};
 use crate::metrics::Event;
 use crate::reactor::inbox::Message;
-use crate::reactor::peer::{Call, Peer};
+use crate::reactor::peer::{Call, Peer, Speaker};
 use crate::reactor::poller::{ACCEPT_UNTIL_EMPTY, Listener, Poller, Socket, listener_token};
 use crate::reactor::slab::{Key, Stage};
 use crate::reactor::{Handler, Reactor, is_clients_fault};
@@ -173,7 +173,11 @@ impl<H: Handler> State<H> {
             reactor.message(&format!("Cannot watch a connection: {error}"));
             return;
         }
-        let key = self.slab.insert(Box::new(Peer::new(Arc::new(socket), address)));
+        let mut peer = Peer::new(Arc::new(socket), address);
+        if reactor.settings.proxy_protocol {
+            peer.speaker = Speaker::Proxy;
+        }
+        let key = self.slab.insert(Box::new(peer));
         self.wheel.set(key.slot, self.deadline(reactor, Stage::New));
     }
 
