@@ -1,15 +1,18 @@
 //! The program's command line: Python's, with clap (spec 1–15).
 
+mod promises;
+
 use clap::builder::styling::Styles;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser};
 use httpling::Version;
 use httpling::files::Header;
+use promises::Promises;
 use std::path::PathBuf;
 
 /// Serve the files of a directory over HTTP
 #[derive(Debug, Parser)]
-#[command(version, infer_long_args = true, styles = Styles::styled(), after_help = AFTER_HELP)]
+#[command(version, infer_long_args = true, styles = Styles::styled())]
 pub(crate) struct Arguments {
     /// Bind to this address (a name or an IP address)  [default: all interfaces]
     #[arg(short, long, value_name = "ADDRESS")]
@@ -53,11 +56,10 @@ pub(crate) struct Arguments {
 
     #[arg(skip)]
     pub(crate) port_number: u16,
-}
 
-const AFTER_HELP: &str = "\
-Limits of each connection: request line 65536 bytes (414), fields 32 KiB and 100 lines (431), content 1 MiB (413), \
-head within 10 s (408), idle for 15 s. SIGINT and SIGTERM let running requests finish for 10 s.";
+    #[command(flatten)]
+    pub(crate) promises: Promises,
+}
 
 impl Arguments {
     /// Reads the command line; ends the program with a message where it is wrong (exit 2) or asks for help (exit 0).
@@ -148,6 +150,9 @@ mod tests {
             ("1 2", "unrecognized arguments: 2"),
             ("-p HTTP/2.0", "it is HTTP/1.0 or HTTP/1.1"),
             ("-H nocolon", "no colon between name and value"),
+            ("--idle-timeout soon", "it is a number of seconds"),
+            ("--idle-timeout=-1", "negative"),
+            ("--fields-max 256", "256 is not in 0..=255"),
         ] {
             let said = parse(line).expect_err(line);
             assert!(

@@ -76,10 +76,12 @@ fn listen(arguments: &Arguments) -> Result<HttpServer, String> {
             .take(1)
             .collect(),
     };
-    HttpServer::builder().protocol(arguments.protocol).bind(&*addresses).map_err(|error| {
-        let place = if name.is_empty() { "all interfaces" } else { name };
-        format!("cannot listen on {place}, port {port}: {}", reason(&error))
-    })
+    arguments.promises.settle(HttpServer::builder()).protocol(arguments.protocol).bind(&*addresses).map_err(
+        |error| {
+            let place = if name.is_empty() { "all interfaces" } else { name };
+            format!("cannot listen on {place}, port {port}: {}", reason(&error))
+        },
+    )
 }
 
 /// Serves the server's numbers on a thread of their own, until the program ends.

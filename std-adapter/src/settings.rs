@@ -28,6 +28,7 @@ pub(crate) struct Settings {
     pub(crate) rates: Rates,
     pub(crate) drain: Duration,
     pub(crate) handler_time_logged: Duration,
+    pub(crate) discard: Duration,
     pub(crate) log: bool,
 }
 
@@ -76,6 +77,7 @@ impl Default for Builder {
             rates: Rates::default(),
             drain: Duration::from_secs(10),
             handler_time_logged: Duration::from_secs(10),
+            discard: Duration::from_secs(1),
             log: true,
         };
         Self { settings, listeners: Vec::new() }
@@ -204,6 +206,14 @@ impl Builder {
     #[must_use]
     pub fn bytes_per_second_min(mut self, bytes: u32) -> Self {
         self.settings.rates.bytes_per_second_min = bytes.max(1);
+        self
+    }
+
+    /// How long what nobody wants is read and dropped: content that a handler has left, so that the connection can go on, and what
+    /// a client still sends after its last response, so that it gets that. Default: 1 s; at most [`Limits::drain_bytes_max`].
+    #[must_use]
+    pub fn discard_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.discard = timeout;
         self
     }
 

@@ -17,12 +17,15 @@ use std::time::Duration;
 #[test]
 #[ignore = "a part of other tests"]
 fn server_process() {
-    if std::env::var_os(CHILD).is_none() {
-        return;
-    }
+    let Ok(kind) = std::env::var(CHILD) else { return };
     let short = Duration::from_millis(300);
-    let builder = HttpServer::builder().head_timeout(short).first_byte_timeout(2 * short).read_timeout(short);
-    let server = builder.drain_timeout(short).bind("127.0.0.1:0").unwrap();
+    let builder = HttpServer::builder();
+    let builder = if kind == IMPATIENT {
+        builder.head_timeout(short).first_byte_timeout(2 * short).read_timeout(short).drain_timeout(short)
+    } else {
+        builder.handler_time_logged(short)
+    };
+    let server = builder.bind("127.0.0.1:0").unwrap();
     println!("{}", server.banner());
     let handle = server.shutdown_handle();
     std::thread::spawn(move || {
@@ -33,17 +36,21 @@ fn server_process() {
 }
 
 const CHILD: &str = "HTTPLING_TEST_SERVER";
+/// It waits for nothing but its end.
+const IMPATIENT: &str = "impatient";
+/// It waits, and tells of handlers that do.
+const PATIENT: &str = "patient";
 
-/// That server, behind some words of the shell.
-fn command(shell: &str) -> Command {
+/// That server, of a kind, behind some words of the shell.
+fn command(shell: &str, kind: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{shell} exec \"$0\" --exact server_process --ignored --nocapture")]);
-    command.arg(std::env::current_exe().unwrap()).env(CHILD, "1");
+    command.arg(std::env::current_exe().unwrap()).env(CHILD, kind);
     command
 }
 
 fn process(shell: &str) -> Process {
-    Process::start(&mut command(shell))
+    Process::start(&mut command(shell, IMPATIENT))
 }
 
 #[test]
@@ -121,7 +128,7 @@ fn a_log_that_nobody_reads_stops_nobody() {
 #[test]
 fn a_log_that_is_full_stops_nobody() {
     let (reader, writer) = io::pipe().unwrap();
-    let mut server = Process::start_with_stderr(&mut command(""), writer.into());
+    let mut server = Process::start_with_stderr(&mut command("", IMPATIENT), writer.into());
     // More lines than the pipe and the log's own queue hold.
     let request = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(1000));
     for _ in 0..6 {
@@ -158,4 +165,36 @@ fn no_descriptors_is_no_end() {
     // It says so, and does not say it as fast as it can.
     let complaints = lines.iter().filter(|line| line.contains("Cannot accept")).count();
     assert!(complaints < 100, "{complaints} complaints");
+}
+
+/// The handler waits for its client, who waits for the line.
+#[test]
+fn a_handler_that_takes_long_is_told_of() {
+    let mut server = Process::start(&mut command("", PATIENT));
+    let mut client = server.client();
+    client.send("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+    let line = server.stderr.wait_for(|line| line.contains("A handler")).unwrap();
+    assert_eq!(log_text(&line), "A handler has been running for 300ms");
+    // Nothing ends it.
+    client.send("0\r\n\r\n");
+    assert_eq!(client.reply().text(), "abc");
+    let line = server.stderr.wait_for(|line| line.contains("Handler took")).unwrap();
+    assert!(line.starts_with("127.0.0.1 - - ["), "{line}");
+    assert_eq!(client.get("/").text(), "Hello there");
+    server.close_stdin();
+    let (status, _, lines) = server.end();
+    assert!(status.success());
+    assert_eq!(lines.iter().filter(|line| line.contains("andler")).count(), 2, "{lines:#?}");
+}
+
+/// Colours and times count, too.
+#[test]
+fn a_line_of_the_log_has_4096_octets_at_most() {
+    let mut server = process("");
+    assert_eq!(server.client().get(&format!("/{}", "\"".repeat(10))).status(), 400);
+    assert_eq!(server.client().get(&format!("/{}", "x".repeat(10_000))).status(), 200);
+    server.close_stdin();
+    let (_, _, lines) = server.end();
+    assert_eq!(lines.iter().map(String::len).max(), Some(4096));
+    assert!(lines.iter().all(|line| line.ends_with('\n')));
 }

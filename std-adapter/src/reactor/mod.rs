@@ -389,8 +389,6 @@ impl<H> Reactor<H> {
 impl Settings {
     /// How long a connection may be in a stage.
     fn patience_ms(&self, stage: Stage) -> u64 {
-        /// What is left of the request's content, or comes after the last response, is worth no longer wait.
-        const REST: Duration = Duration::from_secs(1);
         let rates = &self.rates;
         let patience = match stage {
             Stage::New => rates.first_byte,
@@ -398,7 +396,7 @@ impl Settings {
             Stage::Head => rates.head,
             Stage::Content => rates.content,
             Stage::Writing => rates.write,
-            Stage::Draining | Stage::Lingering => REST,
+            Stage::Draining | Stage::Lingering => self.discard,
         };
         u64::try_from(patience.as_millis()).unwrap_or(u64::MAX / 2)
     }

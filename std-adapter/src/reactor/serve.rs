@@ -24,8 +24,6 @@ const OUTPUT_BYTES: usize = 64 * 1024 + 4096;
 const INPUT_SLACK_BYTES: usize = 4096;
 /// A head that has more than this is not copied each time that bytes come, but keeps a buffer of its own.
 const COPIED_MAX: usize = 2048;
-/// Octets that are dropped after a last response. More, and the client does not listen.
-const DROPPED_MAX: u32 = 256 * 1024;
 
 /// What a thread lends to the connections that it serves, one after the other. What is never used of its buffers is never
 /// touched, and costs no memory.
@@ -321,12 +319,14 @@ impl<H: Handler> Service<'_, '_, H> {
     /// Drops what the client still sends.
     fn linger(&mut self) -> Outcome {
         let (peer, dropped) = (&mut *self.peer, &mut self.tools.input);
+        let most = self.desk.reactor.settings.limits.drain_bytes_max;
         while peer.readiness.has(Readiness::READ) {
             match read_now(&peer.socket, dropped) {
                 Ok(Some(0)) | Err(_) => return Outcome::Gone,
                 Ok(Some(count)) => {
                     peer.dropped = peer.dropped.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
-                    if peer.dropped > DROPPED_MAX {
+                    // More, and the client does not listen.
+                    if peer.dropped > most {
                         return Outcome::Gone;
                     }
                     if count < dropped.len() && !peer.readiness.has(Readiness::END) {

@@ -1,0 +1,190 @@
+//! The program among clients that are too many, too slow, or there when it ends.
+
+// Signals, and limits of descriptors.
+#![cfg(unix)]
+// A test that panics has failed: that is what it is for, in its helpers too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use common::{Client, Ending, Process, becomes_true, status, value};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tempfile::TempDir;
+
+/// No socket holds so much.
+const BIG: usize = 16 << 20;
+
+fn directory() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("a.txt"), "the content of a\n").unwrap();
+    std::fs::write(directory.path().join("middle.bin"), vec![b'm'; 1 << 20]).unwrap();
+    std::fs::write(directory.path().join("big.bin"), vec![b'b'; BIG]).unwrap();
+    directory
+}
+
+/// The program, behind some words of the shell.
+fn serve(shell: &str, directory: &TempDir, options: &[&str]) -> Process {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{shell} exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_httpling")]);
+    command.args(["-b", "127.0.0.1", "-p", "HTTP/1.1", "0", "-d"]).arg(directory.path()).args(options);
+    Process::start(&mut command)
+}
+
+const FILE: &str = "GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// A request and its answer, on a socket without a buffer of ours.
+fn ask(stream: &mut TcpStream) {
+    stream.write_all(FILE.as_bytes()).unwrap();
+    let (mut answer, mut piece) = (Vec::new(), [0; 1024]);
+    while !answer.ends_with(b"the content of a\n") {
+        let count = stream.read(&mut piece).unwrap();
+        assert_ne!(count, 0, "{}", String::from_utf8_lossy(&answer));
+        answer.extend_from_slice(&piece[..count]);
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+}
+
+/// What a process has in memory, in KiB.
+#[cfg(target_os = "linux")]
+fn memory_kib(id: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn ten_thousand_idle_connections_are_kept_and_cost_little() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let limit = usize::try_from(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)).unwrap();
+    // This process has them, too, and some more.
+    let count = limit.saturating_sub(200).min(10_000);
+    let directory = directory();
+    let process =
+        serve("", &directory, &["--idle-timeout", "600", "--first-byte-timeout", "600", "--backlog", "4096"]);
+    let mut first = process.client();
+    assert_eq!(first.ask(FILE).status(), 200);
+    let before = memory_kib(process.id());
+    let mut streams: Vec<TcpStream> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut stream = TcpStream::connect(process.address).unwrap();
+        stream.set_read_timeout(Some(common::PATIENCE)).unwrap();
+        ask(&mut stream);
+        streams.push(stream);
+    }
+    let each = (memory_kib(process.id()).saturating_sub(before)) * 1024 / count.max(1);
+    assert!(each <= 1024, "{each} octets for each of {count} connections");
+    // All are still there, and others find place beside them.
+    for stream in streams.iter_mut().rev().step_by(7) {
+        ask(stream);
+    }
+    assert_eq!(process.client().ask(FILE).status(), 200);
+    assert_eq!(first.ask(FILE).status(), 200);
+    process.signal("TERM");
+    for stream in &mut streams {
+        assert_eq!(stream.read(&mut [0; 16]).unwrap(), 0, "closed without a word");
+    }
+    assert_eq!(process.end().0.code(), Some(0));
+}
+
+/// Readers that take nothing have a descriptor for their connection and one for their file. Whoever comes meanwhile is served,
+/// or told when to come again, or waits; and when they have gone, it is as if they had never been there.
+#[test]
+fn the_server_recovers_from_a_lack_of_descriptors() {
+    let directory = directory();
+    let mut process = serve("ulimit -n 120;", &directory, &[]);
+    for _ in 0..2 {
+        let greedy: Vec<Client> = (0..200)
+            .map(|_| {
+                let mut client = process.client();
+                client.send("GET /big.bin HTTP/1.1\r\nHost: a\r\n\r\n");
+                client
+            })
+            .collect();
+        // The first ones are being served.
+        let mut greedy = greedy.into_iter();
+        let mut patient = greedy.next().unwrap();
+        assert_eq!(status(&patient.head()), 200);
+        let mut others: Vec<Client> = greedy.collect();
+        let mut answers = [0; 2];
+        others.retain_mut(|client| {
+            // It may be in the kernel's queue.
+            if !client.has_something_within(std::time::Duration::from_millis(1)) {
+                return true;
+            }
+            let head = client.head();
+            match status(&head) {
+                200 => answers[0] += 1,
+                503 => {
+                    assert!(value(&head, "Retry-After").is_some(), "{head}");
+                    answers[1] += 1;
+                }
+                _ => panic!("{head}"),
+            }
+            false
+        });
+        assert!(answers[0] > 0, "{answers:?}");
+        drop(others);
+        let mut rest = vec![0; BIG];
+        let mut received = 0;
+        while received < BIG {
+            let count = patient.try_read(&mut rest[received..]).unwrap();
+            assert_ne!(count, 0, "it is short");
+            received += count;
+        }
+        assert!(rest.iter().all(|&octet| octet == b'b'));
+        drop(patient);
+        assert!(becomes_true(|| process.client().ask(FILE).status() == 200));
+        for _ in 0..20 {
+            assert_eq!(process.client().ask(FILE).status(), 200);
+        }
+    }
+    assert!(process.is_running());
+    process.signal("TERM");
+    assert_eq!(process.end().0.code(), Some(0));
+}
+
+/// Files are asked for from all sides while it ends: each answer is whole, or has not begun.
+#[test]
+fn shutdown_under_load_truncates_no_file() {
+    let directory = directory();
+    for signal in ["TERM", "INT"] {
+        let process = serve("", &directory, &["--drain-timeout", "60"]);
+        let address = process.address;
+        let answered = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        while let Ok(mut client) = Client::try_connect(address) {
+                            let request = "GET /middle.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+                            if client.try_send(request).is_err() {
+                                continue;
+                            }
+                            let (bytes, ending) = client.rest();
+                            assert_ne!(ending, Ending::StillOpen);
+                            if bytes.is_empty() {
+                                continue;
+                            }
+                            let text = String::from_utf8(bytes).unwrap();
+                            let (head, content) = text.split_once("\r\n\r\n").expect("a whole head");
+                            assert_eq!((status(head), content.len()), (200, 1 << 20));
+                            answered.fetch_add(1, Ordering::Relaxed);
+                        }
+                    })
+                })
+                .collect();
+            assert!(becomes_true(|| answered.load(Ordering::Relaxed) >= 40));
+            process.signal(signal);
+            for client in clients {
+                client.join().unwrap();
+            }
+        });
+        assert_eq!(process.end().0.code(), Some(0), "SIG{signal}");
+    }
+}
