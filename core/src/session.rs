@@ -1,7 +1,6 @@
 //! Moves the bytes: the only file that knows where they are.
 
 use crate::connection::{After, CloseReason, Connection, Maker, Persistence, Phase, Producing};
-use crate::exchange::error_page::Message;
 use crate::exchange::handler::RequestHandler;
 use crate::exchange::log::LogEntry;
 use crate::exchange::request::Request;
@@ -13,9 +12,10 @@ use crate::receive::framing::Framing;
 use crate::receive::head::{HeadEnd, Reading, RequestHead};
 use crate::send::output::Output;
 use crate::syntax::config::Config;
-use crate::syntax::error::{ReadError, RequestError, SendError};
+use crate::syntax::error::{Problem, ReadError, RequestError, SendError};
+use crate::syntax::error_page::ErrorWords;
 use crate::syntax::octets;
-use crate::syntax::status::{self, Status};
+use crate::syntax::status;
 use core::cell::RefCell;
 use core::net::SocketAddr;
 use embedded_io::ErrorKind;
@@ -387,7 +387,7 @@ impl<'b> Session<'b> {
         let content = shared.content;
         let deferred = shared.deferred;
         let ends = shared.close || shared.read_failed();
-        let (status, content_bytes, message) = (shared.status, shared.content_bytes, shared.message);
+        let (status, content_bytes, problem) = (shared.status, shared.content_bytes, shared.problem);
         let (taken, arrived, output_filled) = (shared.start, shared.filled, shared.output.filled());
         drop(shared);
         self.output.truncate(0);
@@ -400,8 +400,8 @@ impl<'b> Session<'b> {
             content_bytes,
             duration_us: began.zip(microseconds(self.config)).map(|(began, now)| now.saturating_sub(began)),
         };
-        if let Some(message) = failure.map(SendError::message).or(message) {
-            handler.log_error(&entry, message);
+        if let Some(problem) = failure.map(Problem::Response).or(problem) {
+            handler.log_error(&entry, problem);
         }
         handler.log_request(&entry);
 
@@ -444,7 +444,7 @@ impl<'b> Session<'b> {
 
         let request_line = line.trim_ascii_end();
         let entry = LogEntry { peer: self.peer, request_line, status, content_bytes, duration_us: None };
-        handler.log_error(&entry, error.message());
+        handler.log_error(&entry, Problem::Request(error));
         handler.log_request(&entry);
         self.connection.close(reason);
     }
@@ -594,30 +594,25 @@ fn answer_failure(shared: &mut Shared<'_>, error: SendError) -> CloseReason {
             CloseReason::Broken(error)
         }
         SendError::Content(ReadError::Refused(error)) => answer_refusal(shared, error),
-        _ => answer_with(shared, status::INTERNAL_SERVER_ERROR, None, CloseReason::Finished),
+        _ => answer_with(shared, ErrorWords::of(status::INTERNAL_SERVER_ERROR), CloseReason::Finished),
     }
 }
 
 /// The request cannot be served: says why.
 fn answer_refusal(shared: &mut Shared<'_>, error: RequestError) -> CloseReason {
-    let message = Message::Text(error.message());
-    answer_with(shared, error.status(), Some(message), CloseReason::Refused(error))
+    let words = ErrorWords { problem: Problem::Request(error), ..ErrorWords::of(error.status()) };
+    answer_with(shared, words, CloseReason::Refused(error))
 }
 
 /// Sends the error page, or, if the buffer does not hold its head, the shortest answer there is.
-fn answer_with(
-    shared: &mut Shared<'_>,
-    status: Status,
-    message: Option<Message<'static>>,
-    reason: CloseReason,
-) -> CloseReason {
-    if shared.error_page(status, message, None, &mut |_| ()).is_ok() {
+fn answer_with(shared: &mut Shared<'_>, words: ErrorWords<'_>, reason: CloseReason) -> CloseReason {
+    if shared.error_page(words, &mut |_| ()).is_ok() {
         return reason;
     }
     if !shared.take_back() {
         return CloseReason::Finished;
     }
-    match shared.bare_error(status) {
+    match shared.bare_error(words.status) {
         Ok(()) => reason,
         Err(kind) => CloseReason::Transport(kind),
     }

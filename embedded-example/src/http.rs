@@ -19,8 +19,11 @@ pub const OUTPUT_BYTES: usize = 512;
 
 /// Without a clock there is no `Date`, and without a name no `Server`. A connection may have as many requests as it likes:
 /// who waits for its socket gets it when it is idle.
-static CONFIG: Config<'static> =
-    Config { limits: Limits { requests_max: u16::MAX, ..Limits::DEFAULT }, ..Config::DEFAULT };
+static CONFIG: Config<'static> = Config {
+    limits: Limits { requests_max: u16::MAX, ..Limits::DEFAULT },
+    error_page: None,
+    ..Config::DEFAULT
+};
 
 const _: () =
     assert!(OUTPUT_BYTES <= ROOM_BYTES, "a socket that is called again must have room for a response");

@@ -44,7 +44,8 @@ impl Board for &Device {
 
 fn main() -> io::Result<()> {
     let port = std::env::args().nth(1).map_or(Ok(8080), |port| port.parse()).map_err(io::Error::other)?;
-    let server = HttpServer::bind(("127.0.0.1", port))?;
+    // As on the board, whose flash has no room for words about errors.
+    let server = HttpServer::builder().error_page(None).bind(("127.0.0.1", port))?;
     println!("{}", server.banner());
     let device: &Device = Box::leak(Box::new(Device {
         started: Instant::now(),

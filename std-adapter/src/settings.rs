@@ -3,7 +3,7 @@
 use crate::listener::{Listener, Options};
 use crate::reactor::Rates;
 use crate::server::HttpServer;
-use httpling_core::{Leniency, Limits, Version};
+use httpling_core::{ErrorPage, Leniency, Limits, Version};
 use std::io;
 use std::net::ToSocketAddrs;
 use std::num::NonZeroUsize;
@@ -18,6 +18,7 @@ pub(crate) struct Settings {
     pub(crate) leniency: Leniency,
     pub(crate) protocol: Version,
     pub(crate) server: Option<String>,
+    pub(crate) error_page: Option<ErrorPage>,
     pub(crate) loops: Option<usize>,
     pub(crate) spares: usize,
     pub(crate) queue_max: usize,
@@ -67,6 +68,7 @@ impl Default for Builder {
             leniency: Leniency::default(),
             protocol: Version::Http11,
             server: Some("httpling".to_owned()),
+            error_page: Some(ErrorPage::HTML),
             loops: None,
             spares: 256,
             queue_max: 1024,
@@ -112,6 +114,14 @@ impl Builder {
     #[must_use]
     pub fn server_name(mut self, name: Option<&str>) -> Self {
         self.settings.server = name.map(str::to_owned);
+        self
+    }
+
+    /// The content of error responses; `None` leaves it out. Default: Python's page.
+    #[doc(alias = "error_message_format")]
+    #[must_use]
+    pub fn error_page(mut self, page: Option<ErrorPage>) -> Self {
+        self.settings.error_page = page;
         self
     }
 

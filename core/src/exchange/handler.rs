@@ -4,7 +4,7 @@ use crate::exchange::log::LogEntry;
 use crate::exchange::request::Request;
 use crate::exchange::response::{Response, Sent};
 use crate::receive::head::RequestHead;
-use crate::syntax::error::SendError;
+use crate::syntax::error::{Problem, SendError};
 use crate::syntax::method::{Method, Methods};
 
 /// Answers requests. Every method has a default; a handler overrides what it does.
@@ -172,8 +172,8 @@ pub trait RequestHandler {
 
     /// Called before [`log_request`](Self::log_request) when something went wrong: a refused request, an error page, a
     /// time-out, a handler's failure.
-    fn log_error(&mut self, entry: &LogEntry<'_>, message: &str) {
-        self.log_message(entry, message);
+    fn log_error(&mut self, entry: &LogEntry<'_>, problem: Problem) {
+        self.log_message(entry, problem.message());
     }
 
     /// Called for everything else that is worth a line.

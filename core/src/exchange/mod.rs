@@ -1,7 +1,6 @@
 //! What a handler sees: a request, a response, and the hooks of its trait.
 
 pub(crate) mod wire;
-pub(crate) mod error_page;
 pub(crate) mod log;
 pub(crate) mod shared;
 pub(crate) mod request;

@@ -11,10 +11,10 @@
 //! it is ended.
 
 use crate::connection::Maker;
-use crate::exchange::error_page::Message;
 use crate::exchange::shared::{Deferred, Shared};
 use crate::send::head::is_reason;
-use crate::syntax::error::SendError;
+use crate::syntax::error::{Problem, SendError};
+use crate::syntax::error_page::ErrorWords;
 use crate::syntax::method::Methods;
 use crate::syntax::status::{self, InterimStatus, NoContentStatus, Status};
 use core::any::Any;
@@ -222,7 +222,7 @@ impl<'a> Response<'a> {
     /// # Errors
     /// The transport's failure.
     pub fn send_error(self, status: Status) -> Result<Sent, SendError> {
-        self.error_page(status, None, None, &mut |_| ())
+        self.error_page(ErrorWords::of(status), &mut |_| ())
     }
 
     /// As [`send_error`](Self::send_error), with a message and an explanation of the handler's; both are escaped. The
@@ -236,7 +236,8 @@ impl<'a> Response<'a> {
         message: &'static str,
         explanation: &str,
     ) -> Result<Sent, SendError> {
-        self.error_page(status, Some(Message::Text(message)), Some(explanation), &mut |_| ())
+        let words = said(status, message, explanation);
+        self.error_page(words, &mut |_| ())
     }
 
     /// As [`send_error_with`](Self::send_error_with), with fields of the handler's: `Retry-After` on a 503,
@@ -251,7 +252,7 @@ impl<'a> Response<'a> {
         explanation: &str,
         fields: &[(&str, &str)],
     ) -> Result<Sent, SendError> {
-        self.error_page(status, Some(Message::Text(message)), Some(explanation), &mut |shared| {
+        self.error_page(said(status, message, explanation), &mut |shared| {
             for (name, value) in fields {
                 shared.field(name.as_bytes(), value.as_bytes());
             }
@@ -263,8 +264,9 @@ impl<'a> Response<'a> {
     /// # Errors
     /// The transport's failure.
     pub fn send_unsupported_method(self, method: &[u8]) -> Result<Sent, SendError> {
-        let message = Message::Quoting("Unsupported method", method);
-        self.error_page(status::NOT_IMPLEMENTED, Some(message), None, &mut |_| ())
+        let problem = Problem::Text("Unsupported method");
+        let words = ErrorWords { problem, quoted: Some(method), ..ErrorWords::of(status::NOT_IMPLEMENTED) };
+        self.error_page(words, &mut |_| ())
     }
 
     /// 405, with `Allow` (RFC 9110 §15.5.6).
@@ -272,7 +274,8 @@ impl<'a> Response<'a> {
     /// # Errors
     /// The transport's failure.
     pub fn send_method_not_allowed(self, allowed: Methods) -> Result<Sent, SendError> {
-        self.error_page(status::METHOD_NOT_ALLOWED, None, None, &mut |shared| send_allow(shared, allowed))
+        let words = ErrorWords::of(status::METHOD_NOT_ALLOWED);
+        self.error_page(words, &mut |shared| send_allow(shared, allowed))
     }
 
     /// The answer to OPTIONS: 204, with `Allow` (RFC 9110 §9.3.7).
@@ -290,12 +293,10 @@ impl<'a> Response<'a> {
 
     fn error_page(
         self,
-        status: Status,
-        message: Option<Message<'_>>,
-        explanation: Option<&str>,
+        words: ErrorWords<'_>,
         extra: &mut dyn FnMut(&mut Shared<'a>),
     ) -> Result<Sent, SendError> {
-        with(self.shared, |shared| shared.error_page(status, message, explanation, extra))?;
+        with(self.shared, |shared| shared.error_page(words, extra))?;
         Ok(Sent(()))
     }
 
@@ -314,6 +315,12 @@ impl<'a> Response<'a> {
         }
         Head { shared: self.shared, state: PhantomData }
     }
+}
+
+/// What a handler says.
+fn said<'w>(status: Status, message: &'static str, explanation: &'w str) -> ErrorWords<'w> {
+    let problem = Problem::Text(message);
+    ErrorWords { problem, explanation: Some(explanation), ..ErrorWords::of(status) }
 }
 
 /// Sends `Allow`.
@@ -346,8 +353,8 @@ impl<'a, State> Head<'a, State> {
         self
     }
 
-    fn body(self, length: Option<u64>) -> Result<Body<'a>, SendError> {
-        with(self.shared, |shared| shared.end_head(length))?;
+    fn body(self) -> Result<Body<'a>, SendError> {
+        with(self.shared, Shared::end_head)?;
         Ok(Body { shared: self.shared })
     }
 }
@@ -376,7 +383,7 @@ impl<'a> Head<'a, Open> {
     /// # Errors
     /// The first thing that was wrong with the head.
     pub fn end_headers(self) -> Result<Body<'a>, SendError> {
-        self.body(None)
+        self.body()
     }
 
     /// Ends the head, and sends `content` with its length.
@@ -434,7 +441,7 @@ impl<'a> Head<'a, Framed> {
     /// # Errors
     /// The first thing that was wrong with the head.
     pub fn end_headers(self) -> Result<Body<'a>, SendError> {
-        self.body(None)
+        self.body()
     }
 }
 
@@ -445,7 +452,10 @@ impl Head<'_, NoContent> {
     /// The first thing that was wrong with the head.
     #[doc(alias = "end_headers")]
     pub fn end(self) -> Result<Sent, SendError> {
-        self.body(None)?.finish()
+        {
+            with(self.shared, |shared| shared.end_with(b""))?;
+            Ok(Sent(()))
+        }
     }
 }
 
@@ -559,6 +569,8 @@ mod tests {
     use super::*;
     use crate::testing::ScriptedStream;
     use crate::{Config, Request, RequestHandler, Session};
+    use crate::{ErrorPage, Sink};
+    use std::format;
     use std::string::String;
 
     struct Refuses(&'static [(&'static str, &'static str)]);
@@ -570,9 +582,13 @@ mod tests {
     }
 
     fn answer(handler: &mut dyn RequestHandler) -> String {
+        answer_by(&Config::DEFAULT, handler)
+    }
+
+    fn answer_by(config: &Config<'_>, handler: &mut dyn RequestHandler) -> String {
         let mut stream = ScriptedStream::<1024>::new(&[b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"]);
         let (mut input, mut output) = ([0; 256], [0; 1024]);
-        Session::new(&mut input, &mut output, &Config::DEFAULT).handle(&mut stream, handler);
+        Session::new(&mut input, &mut output, config).handle(&mut stream, handler);
         String::from_utf8(stream.written().into()).expect("UTF-8")
     }
 
@@ -585,6 +601,41 @@ mod tests {
         );
         assert!(answer.contains("<p>Message: Full.</p>"), "{answer}");
         assert!(answer.contains("503 - Come again.</p>"), "{answer}");
+    }
+
+    #[test]
+    fn an_error_page_is_what_the_configuration_says() {
+        let mut handler = Refuses(&[("Retry-After", "1")]);
+        let none = Config { error_page: None, ..Config::DEFAULT };
+        let head = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n";
+        let expected = format!("{head}Connection: close\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(answer_by(&none, &mut handler), expected);
+
+        let write = |words: &ErrorWords<'_>, write: &mut Sink<'_>| {
+            write(words.problem.message().as_bytes());
+            write(b"!");
+        };
+        let text = Config { error_page: Some(ErrorPage { media_type: "text/plain", write }), ..none };
+        let answer = answer_by(&text, &mut handler);
+        assert!(answer.starts_with(&format!("{head}Content-Type: text/plain\r\n")), "{answer}");
+        assert!(answer.ends_with("\r\nContent-Length: 5\r\n\r\nFull!"), "{answer}");
+    }
+
+    /// A page that says something else the second time would break the response's framing.
+    #[test]
+    fn an_error_page_that_changes_is_not_sent() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+
+        static MEASURED: AtomicBool = AtomicBool::new(false);
+        let write = |_: &ErrorWords<'_>, write: &mut Sink<'_>| {
+            write(if MEASURED.fetch_xor(true, Ordering::Relaxed) { b"three" } else { b"one" });
+        };
+        let error_page = Some(ErrorPage { media_type: "text/plain", write });
+        let answer = answer_by(&Config { error_page, ..Config::DEFAULT }, &mut Refuses(&[]));
+        assert_eq!(
+            answer,
+            "HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        );
     }
 
     /// What is larger than the buffer is copied into it only as far as it fills up what waits there.

@@ -1,6 +1,7 @@
 //! What the owner of a server decides, once, for all its connections.
 
 use crate::syntax::date::HttpDate;
+use crate::syntax::error_page::ErrorPage;
 use crate::syntax::limits::{Leniency, Limits};
 use crate::syntax::version::Version;
 use core::fmt;
@@ -37,6 +38,8 @@ pub struct Config<'a> {
     #[doc(alias = "version_string")]
     #[doc(alias = "server_version")]
     pub server: Option<&'a str>,
+    /// The content of error responses; `None` sends them without any.
+    pub error_page: Option<ErrorPage>,
     /// Where the time comes from; `None` leaves `Date` out, as a server without a clock must (RFC 9110 §6.6.1).
     pub clock: Option<&'a (dyn Clock + Sync)>,
     /// While this is true, every response is the last of its connection, and a connection between two requests is
@@ -45,7 +48,7 @@ pub struct Config<'a> {
 }
 
 impl Config<'_> {
-    /// The defaults: HTTP/1.1, strict, no name, no clock.
+    /// The defaults: HTTP/1.1, strict, no name, Python's error page, no clock.
     pub const DEFAULT: Self = Self {
         limits: Limits::DEFAULT,
         leniency: Leniency { bare_lf: false, missing_host: false, target_octets: false },
@@ -53,6 +56,7 @@ impl Config<'_> {
         http_09: false,
         awaited_content_bytes_max: u32::MAX,
         server: None,
+        error_page: Some(ErrorPage::HTML),
         clock: None,
         stopping: None,
     };
@@ -77,6 +81,7 @@ impl fmt::Debug for Config<'_> {
             .field("http_09", &self.http_09)
             .field("awaited_content_bytes_max", &self.awaited_content_bytes_max)
             .field("server", &self.server)
+            .field("error_page", &self.error_page)
             .field("clock", &self.clock.is_some())
             .field("stopping", &self.stopping)
             .finish()

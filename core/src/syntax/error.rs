@@ -124,6 +124,36 @@ impl fmt::Display for RequestError {
 
 impl core::error::Error for RequestError {}
 
+/// What went wrong with a request, for the log and for the client. Its words are looked up when somebody asks for them: a
+/// program in which nobody does is without them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The client's fault.
+    Request(RequestError),
+    /// The handler sent no whole response.
+    Response(SendError),
+    /// An error page of the handler's says this.
+    Text(&'static str),
+}
+
+impl Problem {
+    /// In one short line; `???` where there is nothing to say, as in Python.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::Request(error) => error.message(),
+            Self::Response(error) => error.message(),
+            Self::Text(text) if text.is_empty() => "???",
+            Self::Text(text) => text,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message())
+    }
+}
+
 /// Why content could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadError {

@@ -9,4 +9,5 @@ pub(crate) mod version;
 pub(crate) mod method;
 pub(crate) mod fields;
 pub(crate) mod date;
+pub(crate) mod error_page;
 pub(crate) mod config;

@@ -9,18 +9,12 @@ use core::hash::{Hash, Hasher};
 
 /// A final status whose response may have content.
 ///
-/// It points to its words, so that a program holds those of the statuses that it uses, and no others.
+/// It points to its reason phrase, so that a program holds those of the statuses that it uses, and no others.
 #[derive(Clone, Copy)]
 #[doc(alias = "HTTPStatus")]
 pub struct Status {
     code: u16,
-    words: &'static Words,
-}
-
-/// What there is to say about a status.
-struct Words {
-    reason: &'static str,
-    explanation: &'static str,
+    reason: &'static &'static str,
 }
 
 /// A final status whose response has no content: 204, 205 and 304.
@@ -35,11 +29,11 @@ pub struct InterimStatus(Status);
 impl Status {
     /// The final status with this code, registered or not: 200 to 999, as in Python (spec 77).
     pub const fn new(code: u16) -> Option<Self> {
-        if matches!(code, 200..=999) { Some(Self { code, words: words(code) }) } else { None }
+        if matches!(code, 200..=999) { Some(Self { code, reason: reason(code) }) } else { None }
     }
 
     const fn registered(code: u16) -> Self {
-        Self { code, words: words(code) }
+        Self { code, reason: reason(code) }
     }
 
     /// The three digits of the status line.
@@ -56,13 +50,13 @@ impl Status {
     /// The registered reason phrase; empty where there is none, as in Python's `send_response`.
     #[doc(alias = "responses")]
     pub const fn reason(self) -> &'static str {
-        self.words.reason
+        self.reason
     }
 
     /// One sentence for people, as on Python's error page; `???` where there is none.
     #[doc(alias = "responses")]
     pub const fn explanation(self) -> &'static str {
-        self.words.explanation
+        explanation(self.code)
     }
 
     /// Has a response with this status no content, whatever the method (RFC 9110 §6.4.1, §15.3.6)?
@@ -77,24 +71,22 @@ impl Status {
     }
 }
 
-/// Words from a table, each row a constant of its own.
+/// Two functions from one table. Each reason phrase is a constant of its own.
 macro_rules! words {
     ($($code:literal $reason:literal $($explanation:literal)?;)*) => {
-        const fn words(code: u16) -> &'static Words {
+        const fn reason(code: u16) -> &'static &'static str {
             match code {
-                $($code => &Words { reason: $reason, explanation: explained!($($explanation)?) },)*
-                _ => &Words { reason: "", explanation: "???" },
+                $($code => &$reason,)*
+                _ => &"",
             }
         }
-    };
-}
 
-macro_rules! explained {
-    () => {
-        "???"
-    };
-    ($explanation:literal) => {
-        $explanation
+        const fn explanation(code: u16) -> &'static str {
+            match code {
+                $($($code => $explanation,)?)*
+                _ => "???",
+            }
+        }
     };
 }
 
@@ -276,7 +268,7 @@ mod tests {
     #[test]
     fn reasons_are_fit_for_a_status_line() {
         for code in 100..=999 {
-            assert!(words(code).reason.bytes().all(|octet| (b' '..=b'~').contains(&octet)));
+            assert!(reason(code).bytes().all(|octet| (b' '..=b'~').contains(&octet)));
         }
         assert_eq!(NOT_FOUND.reason(), "Not Found");
         assert_eq!(Status::registered(999).reason(), "");

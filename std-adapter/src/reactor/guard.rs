@@ -5,8 +5,8 @@ use super::kinds::Kind;
 use super::{Handler, Reactor};
 use crate::metrics::Event;
 use httpling_core::{
-    LogEntry, Methods, ReadError, Request, RequestError, RequestHandler, RequestHead, Response, SendError,
-    Sent, Status, status,
+    LogEntry, Methods, Problem, ReadError, Request, RequestError, RequestHandler, RequestHead, Response,
+    SendError, Sent, Status, status,
 };
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -102,11 +102,12 @@ impl<H: Handler> RequestHandler for Guard<'_, H> {
         }
     }
 
-    fn log_error(&mut self, entry: &LogEntry<'_>, message: &str) {
-        let message = if std::mem::take(&mut self.panicked) { "Handler panicked" } else { message };
-        self.guard(|handler| handler.log_error(entry, message));
+    fn log_error(&mut self, entry: &LogEntry<'_>, problem: Problem) {
+        let panicked = std::mem::take(&mut self.panicked);
+        let problem = if panicked { Problem::Text("Handler panicked") } else { problem };
+        self.guard(|handler| handler.log_error(entry, problem));
         if let Some(log) = &self.desk.reactor.log {
-            log.error(entry, message);
+            log.error(entry, problem.message());
         }
     }
 

@@ -137,6 +137,7 @@ impl Base {
             protocol: settings.protocol,
             awaited_content_bytes_max: AWAITED_BYTES_MAX,
             server: settings.server.as_deref(),
+            error_page: settings.error_page,
             clock: Some(&self.clock),
             stopping: Some(&self.stopping),
             ..Config::DEFAULT

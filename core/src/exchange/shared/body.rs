@@ -6,6 +6,7 @@ use crate::connection::Maker;
 use crate::send::content::{CHUNK_END, CHUNK_HEAD, LAST_CHUNK, put_chunk_head};
 use crate::send::framing::Framing;
 use crate::syntax::error::SendError;
+use crate::syntax::error_page::Sink;
 use core::any::Any;
 
 impl Shared<'_> {
@@ -69,11 +70,7 @@ impl Shared<'_> {
         }
         let count = bytes.len() as u64;
         if let Phase::Counted { left } = self.phase {
-            let Some(left) = left.checked_sub(count) else { return self.refuse(SendError::LengthMismatch) };
-            self.phase = Phase::Counted { left };
-            if self.asked.is_head {
-                return Ok(());
-            }
+            return self.write_counted(left, bytes);
         }
         self.content_bytes += count;
         loop {
@@ -120,11 +117,64 @@ impl Shared<'_> {
                     }
                     self.phase = self.next_chunk()?;
                 }
-                Phase::Counted { .. } | Phase::UntilClose => return self.write_plain(bytes),
+                Phase::UntilClose | Phase::Raw => return self.write_plain(bytes),
                 Phase::Bodiless if self.asked.is_head || count == 0 => return Ok(()),
                 Phase::Bodiless => return self.refuse(SendError::ContentForbidden),
-                Phase::Raw => return self.write_plain(bytes),
-                Phase::Nothing | Phase::Head | Phase::Done => return Err(SendError::Failed),
+                Phase::Counted { .. } | Phase::Nothing | Phase::Head | Phase::Done => {
+                    return Err(SendError::Failed);
+                }
+            }
+        }
+    }
+
+    /// Content of a known length, of which so much is left.
+    fn write_counted(&mut self, left: u64, bytes: &[u8]) -> Result<(), SendError> {
+        let count = bytes.len() as u64;
+        let Some(left) = left.checked_sub(count) else { return self.refuse(SendError::LengthMismatch) };
+        self.phase = Phase::Counted { left };
+        if self.asked.is_head {
+            return Ok(());
+        }
+        self.content_bytes += count;
+        self.write_plain(bytes)
+    }
+
+    /// Ends the head, and the response with all of its content, which is there: what a program needs to stream
+    /// content is not needed for it.
+    pub(crate) fn end_with(&mut self, content: &[u8]) -> Result<(), SendError> {
+        self.end_head_before(content.len() as u64)?;
+        if let Phase::Counted { left } = self.phase {
+            self.write_counted(left, content)?;
+        }
+        self.end_counted()
+    }
+
+    /// As [`end_with`](Self::end_with), of content in pieces.
+    pub(crate) fn end_with_pieces(
+        &mut self,
+        length: u64,
+        content: &mut dyn FnMut(&mut Sink<'_>),
+    ) -> Result<(), SendError> {
+        self.end_head_before(length)?;
+        let mut result = Ok(());
+        content(&mut |piece| {
+            if let (Ok(()), Phase::Counted { left }) = (result, self.phase) {
+                result = self.write_counted(left, piece);
+            }
+        });
+        result?;
+        self.end_counted()
+    }
+
+    /// Ends a response of a known length.
+    fn end_counted(&mut self) -> Result<(), SendError> {
+        match self.phase {
+            Phase::Counted { left } if left > 0 && !self.asked.is_head => {
+                self.refuse(SendError::LengthMismatch)
+            }
+            _ => {
+                self.phase = Phase::Done;
+                Ok(())
             }
         }
     }
@@ -175,9 +225,7 @@ impl Shared<'_> {
             Phase::Measuring { content_at } => {
                 self.put_framing_before(content_at, Framing::Length(self.content_bytes))?;
             }
-            Phase::Counted { left } if left > 0 && !self.asked.is_head => {
-                return self.refuse(SendError::LengthMismatch);
-            }
+            Phase::Counted { .. } => return self.end_counted(),
             Phase::Chunked { content_at } => {
                 self.end_chunk(content_at)?;
                 if self.output.push(LAST_CHUNK).is_err() {
@@ -185,7 +233,7 @@ impl Shared<'_> {
                     self.output.push(LAST_CHUNK)?;
                 }
             }
-            Phase::Counted { .. } | Phase::UntilClose | Phase::Bodiless | Phase::Raw => {}
+            Phase::UntilClose | Phase::Bodiless | Phase::Raw => {}
             Phase::Nothing | Phase::Head | Phase::Done => return Err(SendError::Failed),
         }
         if self.asked.is_head {
@@ -193,13 +241,6 @@ impl Shared<'_> {
         }
         self.phase = Phase::Done;
         Ok(())
-    }
-
-    /// Ends the head, and the response with all of its content.
-    pub(crate) fn end_with(&mut self, content: &[u8]) -> Result<(), SendError> {
-        self.end_head(Some(content.len() as u64))?;
-        self.write(content)?;
-        self.finish()
     }
 
     /// Ends the response with content that is sent after the handler has returned.
@@ -232,7 +273,7 @@ impl Shared<'_> {
     fn end_head_alone(&mut self, length: u64) -> Result<bool, SendError> {
         // A connection has no room for two contents: that of the response, and one that is still to be drained.
         self.close |= !self.content.is_done();
-        self.end_head(Some(length))?;
+        self.end_head_before(length)?;
         Ok(!self.asked.is_head && self.phase != Phase::Bodiless)
     }
 

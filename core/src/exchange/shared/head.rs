@@ -105,39 +105,11 @@ impl Shared<'_> {
         }
     }
 
-    /// Ends the head. With a `length` the content is of that length; else what the handler declared; else the buffer
-    /// measures it.
-    pub(crate) fn end_head(&mut self, length: Option<u64>) -> Result<(), SendError> {
-        if let (Some(declared), Some(length)) = (self.declared, length)
-            && declared != length
-        {
-            self.fail(SendError::LengthMismatch);
-        }
-        if let Some(error) = self.error {
-            return Err(error);
-        }
-        // Who knows the length has the content, and sends it now.
-        let at_once = length.is_some();
-        self.head_end = self.output.filled();
-        let status = self.status.unwrap_or(status::OK);
-        // "A server MUST NOT send any Transfer-Encoding or Content-Length header fields in a 2xx (Successful)
-        // response to CONNECT" (RFC 9110 §9.3.6). We open no tunnels, so the connection ends.
-        let is_tunnel = self.asked.is_connect && matches!(status.code(), 200..=299);
-        self.close |= is_tunnel;
-        if status.forbids_content() || is_tunnel {
-            if length.or(self.declared).is_some_and(|length| length > 0)
-                && status != status::NOT_MODIFIED.into()
-            {
-                return self.refuse(SendError::ContentForbidden);
-            }
-            let silent = status.forbids_content_length() || is_tunnel;
-            self.phase = Phase::Bodiless;
-            return self.put_framing(if silent { Framing::Silent } else { Framing::Length(0) }, Reader::Done);
-        }
-        if let Some(length) = length.or(self.declared) {
-            self.phase = Phase::Counted { left: length };
-            let reader = if at_once { Reader::Done } else { Reader::MayRead };
-            return self.put_framing(Framing::Length(length), reader);
+    /// Ends the head. The content's length is what the handler declared; else the buffer measures it.
+    pub(crate) fn end_head(&mut self) -> Result<(), SendError> {
+        self.end_fields(self.declared, Reader::MayRead)?;
+        if self.phase != Phase::Head {
+            return Ok(());
         }
         self.reserve(TEXT_MAX);
         if let Some(error) = self.error {
@@ -148,6 +120,38 @@ impl Shared<'_> {
         }
         self.phase = Phase::Measuring { content_at: self.output.filled() };
         Ok(())
+    }
+
+    /// Ends the head before content of this length, which is there and follows at once.
+    pub(crate) fn end_head_before(&mut self, length: u64) -> Result<(), SendError> {
+        if self.declared.is_some_and(|declared| declared != length) {
+            self.fail(SendError::LengthMismatch);
+        }
+        self.end_fields(Some(length), Reader::Done)
+    }
+
+    /// Ends the head, but for the framing of content whose length is not known: then the phase is still that of the head.
+    fn end_fields(&mut self, length: Option<u64>, reader: Reader) -> Result<(), SendError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        self.head_end = self.output.filled();
+        let status = self.status.unwrap_or(status::OK);
+        // "A server MUST NOT send any Transfer-Encoding or Content-Length header fields in a 2xx (Successful)
+        // response to CONNECT" (RFC 9110 §9.3.6). We open no tunnels, so the connection ends.
+        let is_tunnel = self.asked.is_connect && matches!(status.code(), 200..=299);
+        self.close |= is_tunnel;
+        if status.forbids_content() || is_tunnel {
+            if length.is_some_and(|length| length > 0) && status != status::NOT_MODIFIED.into() {
+                return self.refuse(SendError::ContentForbidden);
+            }
+            let silent = status.forbids_content_length() || is_tunnel;
+            self.phase = Phase::Bodiless;
+            return self.put_framing(if silent { Framing::Silent } else { Framing::Length(0) }, Reader::Done);
+        }
+        let Some(length) = length else { return Ok(()) };
+        self.phase = Phase::Counted { left: length };
+        self.put_framing(Framing::Length(length), reader)
     }
 
     pub(super) fn refuse<T>(&mut self, error: SendError) -> Result<T, SendError> {

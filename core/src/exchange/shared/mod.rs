@@ -23,7 +23,7 @@ use crate::receive::content::Content;
 use crate::receive::head::{HeadEnd, Notes};
 use crate::send::output::Output;
 use crate::syntax::config::Config;
-use crate::syntax::error::{ReadError, SendError};
+use crate::syntax::error::{Problem, ReadError, SendError};
 use crate::syntax::method::Method;
 use crate::syntax::status::Status;
 use crate::syntax::version::Version;
@@ -140,7 +140,7 @@ pub(crate) struct Shared<'a> {
     declared: Option<u64>,
     streamed: bool,
     /// What the error page says, if the response is one: for the log.
-    pub(crate) message: Option<&'static str>,
+    pub(crate) problem: Option<Problem>,
     pub(crate) deferred: Deferred,
     /// The connection ends after this exchange.
     pub(crate) close: bool,
@@ -175,7 +175,7 @@ impl<'a> Shared<'a> {
             error: None,
             declared: None,
             streamed: false,
-            message: None,
+            problem: None,
             deferred: Deferred::Nothing,
             close: !asked.persistent,
         }

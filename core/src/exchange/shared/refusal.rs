@@ -1,10 +1,10 @@
 //! Error pages, and what else is sent when a handler did not answer.
 
 use super::{Deferred, Phase, Shared};
-use crate::exchange::error_page::{self, Message};
 use crate::exchange::wire;
 use crate::syntax::decimal::Digits;
 use crate::syntax::error::SendError;
+use crate::syntax::error_page::ErrorWords;
 use crate::syntax::status::Status;
 use embedded_io::ErrorKind;
 
@@ -19,46 +19,37 @@ impl Shared<'_> {
         self.error = None;
         self.declared = None;
         self.streamed = false;
-        self.message = None;
+        self.problem = None;
         self.content_bytes = 0;
         self.deferred = Deferred::Nothing;
         true
     }
 
-    /// The whole error page: status line, fields, content. "Every `send_error` closes the connection" (spec 66).
+    /// The whole error response: status line, fields, content. "Every `send_error` closes the connection" (spec 66).
     pub(crate) fn error_page(
         &mut self,
-        status: Status,
-        message: Option<Message<'_>>,
-        explanation: Option<&str>,
+        words: ErrorWords<'_>,
         extra: &mut dyn FnMut(&mut Self),
     ) -> Result<(), SendError> {
         self.close = true;
-        let message = message.unwrap_or(Message::Text(match status.reason() {
-            "" => "???",
-            reason => reason,
-        }));
-        let (Message::Text(text) | Message::Quoting(text, _)) = message;
-        self.message = Some(text);
-        let explanation = explanation.unwrap_or(status.explanation());
+        self.problem = Some(words.problem);
+        let status = words.status;
         self.begin(status, status.reason(), true);
         extra(self);
-        if status.forbids_content() {
-            self.end_head(None)?;
-            return self.finish();
-        }
-        self.put_field(b"Content-Type", error_page::MEDIA_TYPE.as_bytes());
-        self.put_field(b"X-Content-Type-Options", b"nosniff");
+        let page = self.config.error_page.filter(|_| !status.forbids_content());
         // Measured beforehand, so that a page that the buffer does not hold needs no chunks: who
         // is refused may well speak HTTP/1.0.
         let mut length = 0;
-        error_page::write(status, message, explanation, &mut |piece| {
-            length += piece.len() as u64;
-            Ok(())
-        })?;
-        self.end_head(Some(length))?;
-        error_page::write(status, message, explanation, &mut |piece| self.write(piece))?;
-        self.finish()
+        if let Some(page) = page {
+            self.put_field(b"Content-Type", page.media_type.as_bytes());
+            self.put_field(b"X-Content-Type-Options", b"nosniff");
+            (page.write)(&words, &mut |piece| length += piece.len() as u64);
+        }
+        self.end_with_pieces(length, &mut |write| {
+            if let Some(page) = page {
+                (page.write)(&words, write);
+            }
+        })
     }
 
     /// The shortest answer there is, past the buffer, which may be too small for any.

@@ -13,6 +13,9 @@ use httpling_core::{
 };
 use httpling_peers::{self as peers, HELLO, weigh_blocking};
 
+/// Like the others, it has no words for people who read errors.
+static CONFIG: Config<'static> = Config { error_page: None, ..Config::DEFAULT };
+
 struct Hello;
 
 impl RequestHandler for Hello {
@@ -48,7 +51,7 @@ fn main() -> ! {
         let mut connection = Connection::new();
         let mut stream = Stream(stream);
         while let Ok(arrived @ 1..) = stream.read(input) {
-            let mut session = Session::resume(connection, (input, arrived), output, &Config::DEFAULT);
+            let mut session = Session::resume(connection, (input, arrived), output, &CONFIG);
             session.advance(&mut stream, &mut Hello);
             connection = session.connection();
         }
