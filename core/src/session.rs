@@ -9,7 +9,7 @@ use crate::exchange::shared::{Asked, Deferred, Shared};
 use crate::exchange::wire::{self, Wire};
 use crate::receive::content::Content;
 use crate::receive::framing::Framing;
-use crate::receive::head::{HeadEnd, Reading, RequestHead};
+use crate::receive::head::{HeadEnd, HeadReader, Reading, RequestHead};
 use crate::send::output::Output;
 use crate::syntax::config::Config;
 use crate::syntax::error::{Problem, ReadError, RequestError, SendError};
@@ -417,6 +417,9 @@ impl<'b> Session<'b> {
             }
             (None, Deferred::Nothing) if ends || !content.is_at_most(limits.drain_bytes_max) => {
                 Phase::Closed { reason: CloseReason::Finished, requests }
+            }
+            (None, Deferred::Nothing) if content.is_done() => {
+                Phase::Head { reader: HeadReader::new(), requests }
             }
             (None, Deferred::Nothing) => {
                 let mut content = content;
