@@ -144,7 +144,9 @@ pub(in crate::reactor) fn send_file(
             Err(Errno::AGAIN) => Ok(None),
             Err(Errno::INTR) => continue,
             // Not every file system can do it.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => copy_file(socket, part, position, left),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::OVERFLOW) => {
+                copy_file(socket, part, position, left)
+            }
             Err(Errno::IO) => Err(SendError::Failed),
             Err(error) => Err(SendError::Transport(io::Error::from(error).kind().into())),
         };
