@@ -24,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) queue_max: usize,
     pub(crate) queue_patience: Duration,
     pub(crate) connections_max: usize,
+    pub(crate) descriptors_reserved: usize,
     pub(crate) socket: Options,
     pub(crate) proxy_protocol: bool,
     pub(crate) rates: Rates,
@@ -74,6 +75,7 @@ impl Default for Builder {
             queue_max: 1024,
             queue_patience: Duration::from_secs(5),
             connections_max: 16384,
+            descriptors_reserved: 8,
             socket: Options { backlog: 4096, reuse_port: false },
             proxy_protocol: false,
             rates: Rates::default(),
@@ -161,6 +163,14 @@ impl Builder {
     #[must_use]
     pub fn connections_max(mut self, connections: usize) -> Self {
         self.settings.connections_max = connections.max(1);
+        self
+    }
+
+    /// Descriptors that connections leave to the files that they are about: when there are no more, connections wait in the
+    /// kernel's queue, and those that are there are served. Default: 8.
+    #[must_use]
+    pub fn descriptors_reserved(mut self, descriptors: usize) -> Self {
+        self.settings.descriptors_reserved = descriptors;
         self
     }
 

@@ -1,5 +1,7 @@
 //! A server in a process of its own: its log, and its descriptors.
 
+// The shell, and its limits.
+#![cfg(unix)]
 // A test that panics has failed: that is what it is for, in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -7,9 +9,12 @@ mod common;
 
 use common::demo::Demo;
 use common::{Client, Ending, Process, log_text};
-use httpling::HttpServer;
+use httpling::{HttpServer, Request, RequestHandler, Response, SendError, Sent, status};
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsRawFd;
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// Not a test: the server of the tests below, as a process with a log, limits and an end of its own. It ends when its stdin
@@ -32,6 +37,9 @@ fn server_process() {
         _ = io::stdin().read_to_end(&mut Vec::new());
         handle.shutdown();
     });
+    if kind == GREEDY {
+        server.serve_forever(|_| Greedy).unwrap();
+    }
     server.serve_forever(|_| Demo::default()).unwrap();
 }
 
@@ -40,6 +48,9 @@ const CHILD: &str = "HTTPLING_TEST_SERVER";
 const IMPATIENT: &str = "impatient";
 /// It waits, and tells of handlers that do.
 const PATIENT: &str = "patient";
+
+/// Its handler takes descriptors.
+const GREEDY: &str = "greedy";
 
 /// That server, of a kind, behind some words of the shell.
 fn command(shell: &str, kind: &str) -> Command {
@@ -197,4 +208,60 @@ fn a_line_of_the_log_has_4096_octets_at_most() {
     let (_, _, lines) = server.end();
     assert_eq!(lines.iter().map(String::len).max(), Some(4096));
     assert!(lines.iter().all(|line| line.ends_with('\n')));
+}
+
+const LIMIT: usize = 128;
+
+/// What [`Greedy`] has taken.
+static TAKEN: Mutex<Vec<File>> = Mutex::new(Vec::new());
+
+/// Takes descriptors, as handlers do that have files open.
+struct Greedy;
+
+impl RequestHandler for Greedy {
+    fn do_get(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent, SendError> {
+        let files = || std::iter::repeat_with(|| File::open("/dev/null")).map_while(Result::ok);
+        let mut taken = TAKEN.lock().unwrap();
+        let count = match request.path() {
+            b"/take" => {
+                let most = LIMIT - 24;
+                taken.extend(files().take_while(|file| usize::try_from(file.as_raw_fd()).unwrap() < most));
+                taken.len()
+            }
+            b"/release" => {
+                taken.clear();
+                0
+            }
+            _ => files().take(LIMIT).collect::<Vec<_>>().len(),
+        };
+        response.send_response(status::OK).end_with(count.to_string().as_bytes())
+    }
+}
+
+/// Who is connected is served with files, and others wait.
+#[test]
+fn connections_leave_descriptors_to_files() {
+    let server = Process::start(&mut command(&format!("ulimit -n {LIMIT};"), GREEDY));
+    let mut first = server.client();
+    assert_ne!(first.get("/take").text(), "0");
+    // None of them is idle: a request has begun on each.
+    let begin = "GET /count HTTP/1.1\r\n";
+    first.send(begin);
+    let mut crowd: Vec<Client> = (0..40)
+        .map(|_| {
+            let mut client = server.client();
+            client.send(begin);
+            client
+        })
+        .collect();
+    let line = server.stderr.wait_for(|line| line.contains("Cannot accept")).unwrap();
+    assert_eq!(log_text(&line), "Cannot accept: the last descriptors are for files");
+    first.send("Host: a\r\n\r\nGET /release HTTP/1.1\r\nHost: a\r\n\r\n");
+    let left: usize = first.reply().text().parse().unwrap();
+    assert!(left >= 8, "{left}");
+    assert_eq!(first.reply().text(), "0");
+    for client in &mut crowd {
+        client.send("Host: a\r\nConnection: close\r\n\r\n");
+        assert_eq!(client.last_reply().status(), 200);
+    }
 }

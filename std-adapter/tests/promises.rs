@@ -15,7 +15,7 @@
 //! | write rate | `endings.rs` `a_client_that_does_not_read_is_cut_off`; here by its rate |
 //! | handler time | `process.rs` `a_handler_that_takes_long_is_told_of`; `engine.rs` `a_handler_that_waits_holds_up_nobody` |
 //! | requests per connection | here |
-//! | connections | here: the soft limit is raised; `process.rs` for the descriptors in reserve |
+//! | connections | here: the soft limit is raised; `process.rs` `connections_leave_descriptors_to_files` |
 //! | at the limit | `engine.rs` `the_longest_idle_connection_makes_place`, `without_idle_connections_accepting_waits`; here: no spinning, one log line a second |
 //! | all handlers busy | `engine.rs` `a_full_queue_is_a_503` |
 //! | accept errors | `cargo xtask faults`; `process.rs` `no_descriptors_is_no_end` |
@@ -93,6 +93,7 @@ fn the_help_names_each_promise_with_its_default() {
         ("--bytes-per-second-min", "500"),
         ("--drain-timeout", "10"),
         ("--connections-max", "16384"),
+        ("--descriptors-reserved", "8"),
         ("--backlog", "4096"),
         ("--spare-threads-max", "256"),
         ("--queue-max", "1024"),
@@ -294,10 +295,6 @@ fn requests_per_connection() {
 #[test]
 fn connections() {
     let program = Program::start_behind("ulimit -Sn 80;", &[]);
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.process.id())).unwrap();
-    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
-    let numbers: Vec<&str> = line.split_whitespace().skip(3).take(2).collect();
-    assert_eq!(numbers[0], numbers[1], "{line}");
     // More than 80 at a time.
     let mut clients: Vec<Client> = (0..100).map(|_| program.client()).collect();
     for client in &mut clients {
@@ -306,6 +303,10 @@ fn connections() {
     for client in &mut clients {
         assert_eq!(client.ask(FILE).status(), 200);
     }
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.process.id())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let numbers: Vec<&str> = line.split_whitespace().skip(3).take(2).collect();
+    assert_eq!(numbers[0], numbers[1], "{line}");
 }
 
 /// The processor's time that a process has used.

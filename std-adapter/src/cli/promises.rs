@@ -64,6 +64,10 @@ struct Numbers {
     #[arg(long, value_name = "NUMBER", default_value = "16384")]
     connections_max: usize,
 
+    /// Descriptors that connections leave to files: those who are connected are served, and others wait
+    #[arg(long, value_name = "NUMBER", default_value = "8")]
+    descriptors_reserved: usize,
+
     /// Connections that wait in the kernel to be accepted: as many as Linux allows
     #[arg(long, value_name = "NUMBER", default_value = "4096")]
     backlog: u32,
@@ -120,6 +124,7 @@ impl Promises {
             .bytes_per_second_min(times.bytes_per_second_min)
             .drain_timeout(times.drain_timeout.0)
             .connections_max(numbers.connections_max)
+            .descriptors_reserved(numbers.descriptors_reserved)
             .backlog(numbers.backlog)
             .spare_threads_max(numbers.spare_threads_max)
             .queue_max(numbers.queue_max)

@@ -17,6 +17,7 @@
 //!
 //! What a connection at rest keeps is in [`peer`]: no buffers, no thread.
 
+mod descriptors;
 mod desk;
 mod event_loop;
 mod exchange;
@@ -42,6 +43,7 @@ use crate::listener::Listener;
 use crate::log::Log;
 use crate::metrics::{Counters, Event, Snapshot};
 use crate::settings::Settings;
+use descriptors::Descriptors;
 use event_loop::Loop;
 use httpling_core::{Config, RequestHandler};
 use kinds::Kinds;
@@ -161,6 +163,7 @@ struct Reactor<H> {
     /// Connections there are, and may be.
     connections: AtomicUsize,
     connections_max: usize,
+    descriptors: Descriptors,
     /// Connections that may still be accepted.
     accepts_left: AtomicU64,
     /// A loop waits for a connection to end.
@@ -203,7 +206,8 @@ pub(crate) fn run<H: Handler>(
     factory: Factory<H>,
 ) -> io::Result<()> {
     let settings = &base.settings;
-    let connections_max = settings.connections_max.min(raise_descriptor_limit());
+    let descriptors = Descriptors::raise(settings.descriptors_reserved, extent.loops);
+    let connections_max = settings.connections_max.min(descriptors.connections_max());
     let loops = (0..extent.loops).map(|_| Loop::new(listeners)).collect::<io::Result<Vec<Loop<H>>>>()?;
     let bounds = Bounds { loops: extent.loops, spares: settings.spares, queue: settings.queue_max };
     let reactor = Arc::new(Reactor {
@@ -218,6 +222,7 @@ pub(crate) fn run<H: Handler>(
         began: tick_ms(),
         connections: AtomicUsize::new(0),
         connections_max,
+        descriptors,
         accepts_left: AtomicU64::new(extent.accepts),
         needs_place: AtomicBool::new(false),
         last_complaint: AtomicU64::new(0),
@@ -401,23 +406,6 @@ impl Settings {
         };
         u64::try_from(patience.as_millis()).unwrap_or(u64::MAX / 2)
     }
-}
-
-/// Lets this process have as many descriptors as it may, and says how many connections that is.
-fn raise_descriptor_limit() -> usize {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        /// For listeners, logs, and what handlers open.
-        const OTHERS: u64 = 64;
-        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-        // It is refused where the hard limit is no limit; then what there was is what there is.
-        _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-        let current = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        usize::try_from(current.saturating_sub(OTHERS).max(1)).unwrap_or(usize::MAX)
-    }
-    #[cfg(not(unix))]
-    usize::MAX
 }
 
 /// Faults of the client's or of the network on the way: the next connection may be there already.

@@ -7,6 +7,7 @@ use crate::reactor::peer::{Call, Peer, Speaker};
 use crate::reactor::poller::{ACCEPT_UNTIL_EMPTY, Listener, Poller, Socket, listener_token};
 use crate::reactor::slab::{Key, Stage};
 use crate::reactor::{Handler, Reactor, is_clients_fault};
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -97,12 +98,18 @@ impl<H: Handler> State<H> {
             if !reactor.has_place() && !self.make_place(reactor, this, index) {
                 return false;
             }
+            if !reactor.descriptors.has_reserve() {
+                reactor.wait_for_place();
+                self.pause(reactor, &"the last descriptors are for files");
+                return false;
+            }
             let Some(Queue { listener, guess, guessed, .. }) = self.listening.queues.get_mut(queue) else {
                 break;
             };
             match listener.accept() {
                 Ok((socket, address)) => {
                     accepted += 1;
+                    reactor.descriptors.took(&socket);
                     self.listening.pause = PAUSE;
                     reactor.connection_began();
                     self.distribute(reactor, this, index, socket, address);
@@ -181,9 +188,9 @@ impl<H: Handler> State<H> {
         self.wheel.set(key.slot, self.deadline(reactor, Stage::New));
     }
 
-    /// Descriptors or memory have run out: closes what is idle for longest, and waits a moment.
-    fn pause(&mut self, reactor: &Arc<Reactor<H>>, error: &io::Error) {
-        reactor.complain(&format!("Cannot accept: {error}"));
+    /// Descriptors or memory have run out, or nearly so: closes what is idle for longest, and waits a moment.
+    fn pause(&mut self, reactor: &Arc<Reactor<H>>, why: &dyn Display) {
+        reactor.complain(&format!("Cannot accept: {why}"));
         self.evict(reactor);
         self.listen(false);
         self.listening.resumes = Some(self.now + millis(self.listening.pause));
