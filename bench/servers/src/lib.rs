@@ -1,7 +1,11 @@
-//! What the programs have in common: their arguments.
+//! What the programs have in common: their arguments, and how hyper answers.
+
+mod hyper;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+
+pub use self::hyper::serve as serve_by_hyper;
 
 /// `PORT THREADS`: where to listen, and with how many threads to serve.
 ///
