@@ -14,7 +14,9 @@ pub(crate) fn run() -> Result<()> {
     let started = Instant::now();
     step("format", || {
         tools::run(cargo().args(["fmt", "--all", "--check"]))?;
-        tools::run(cargo().args(["fmt", "--all", "--check"]).current_dir(root().join("embedded-example")))
+        ["embedded-example", "bench"].into_iter().try_for_each(|folder| {
+            tools::run(cargo().args(["fmt", "--all", "--check"]).current_dir(root().join(folder)))
+        })
     })?;
     step("lints", || {
         tools::run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
@@ -47,6 +49,11 @@ pub(crate) fn run() -> Result<()> {
                 .arg("--target-dir")
                 .arg(target_folder("handler")),
         )
+    })?;
+    step("measuring: lints", || {
+        let mut clippy = cargo();
+        clippy.current_dir(root().join("bench")).args(["clippy", "--workspace", "--all-targets"]);
+        tools::run(clippy.arg("--target-dir").arg(target_folder("bench")).args(["--", "--deny", "warnings"]))
     })?;
     step("examples", || tools::run(cargo().args(["build", "--workspace", "--examples"])))?;
     step("board: lints", board::lint)?;

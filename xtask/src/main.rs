@@ -2,6 +2,7 @@
 
 mod tools;
 
+mod bench;
 mod board;
 mod ci;
 
@@ -23,12 +24,15 @@ enum Chore {
     Ci,
     /// Build the firmware and run it in QEMU.
     Board(board::Arguments),
+    /// Measure the server beside others. A full run takes about ten minutes and writes docs/bench.md and docs/bench.svg.
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Ci => ci::run(),
         Chore::Board(arguments) => board::run(&arguments),
+        Chore::Bench(arguments) => bench::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

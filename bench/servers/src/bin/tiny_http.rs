@@ -9,7 +9,9 @@ fn answer(mut request: Request, server: &Header, html: &Header) -> io::Result<()
     if *request.method() == Method::Post {
         let mut content = Vec::new();
         request.as_reader().read_to_end(&mut content)?;
-        return request.respond(Response::from_data(content).with_header(server.clone()));
+        // With a length, like the others, and not in chunks.
+        let response = Response::from_data(content).with_chunked_threshold(usize::MAX);
+        return request.respond(response.with_header(server.clone()));
     }
     request.respond(Response::from_data("Hello there").with_header(server.clone()).with_header(html.clone()))
 }
