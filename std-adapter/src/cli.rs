@@ -13,10 +13,12 @@ use std::path::PathBuf;
 /// Serve the files of a directory over HTTP
 #[derive(Debug, Parser)]
 #[command(version, infer_long_args = true, styles = Styles::styled())]
+#[allow(clippy::struct_excessive_bools)] // Each is an option of its own.
 pub(crate) struct Arguments {
-    /// Bind to this address (a name or an IP address)  [default: all interfaces]
+    /// Bind to this address (a name, an IP address, or unix:PATH); may be repeated. A service manager
+    /// that has made sockets (socket activation) goes before  [default: all interfaces]
     #[arg(short, long, value_name = "ADDRESS")]
-    pub(crate) bind: Option<String>,
+    pub(crate) bind: Vec<String>,
 
     /// Serve this directory  [default: the current directory]
     #[arg(short, long, value_name = "DIR", default_value = ".", hide_default_value = true)]
@@ -45,6 +47,14 @@ pub(crate) struct Arguments {
     /// Answer 404 for a directory without an index page
     #[arg(long)]
     pub(crate) no_listing: bool,
+
+    /// Let other instances listen on the same port, for restarts one by one
+    #[arg(long)]
+    pub(crate) reuse_port: bool,
+
+    /// Expect a PROXY header on each connection: only where nobody but a proxy can connect
+    #[arg(long)]
+    pub(crate) proxy_protocol: bool,
 
     /// Tell Prometheus at http://ADDRESS:PORT/metrics what was done so far, in numbers
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -124,7 +134,7 @@ mod tests {
     #[test]
     fn pythons_command_lines_are_ours() {
         let plain = parse("").expect("no argument is needed");
-        assert_eq!((plain.port_number, plain.bind, plain.protocol), (8000, None, Version::Http10));
+        assert_eq!((plain.port_number, plain.bind, plain.protocol), (8000, vec![], Version::Http10));
         assert_eq!(plain.directory.as_os_str(), ".");
         for line in [
             "-b ::1 -d /tmp -p HTTP/1.1 0",
@@ -133,8 +143,8 @@ mod tests {
         ] {
             let parsed = parse(line).expect(line);
             assert_eq!(
-                (parsed.port_number, parsed.bind.as_deref(), parsed.protocol),
-                (0, Some("::1"), Version::Http11)
+                (parsed.port_number, &*parsed.bind, parsed.protocol),
+                (0, &["::1".to_owned()][..], Version::Http11)
             );
             assert_eq!(parsed.directory.as_os_str(), "/tmp");
         }

@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod manager;
+mod sockets;
 
 use cli::Arguments;
 use httpling::HttpServer;
@@ -10,12 +12,14 @@ use httpling::files::{DotFiles, FileHandler, Links, Listings};
 use httpling::metrics::Prometheus;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use sockets::Inherited;
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match run(&Arguments::from_command_line()) {
+    let inherited = Inherited::from_environment();
+    match run(&Arguments::from_command_line(), inherited) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("httpling: {message}");
@@ -24,17 +28,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<(), String> {
+fn run(arguments: &Arguments, inherited: Inherited) -> Result<(), String> {
     let handler = file_handler(arguments)?;
     // Before the first thread, and before the banner: whoever reads the banner may send a signal.
     let mut signals =
         Signals::new([SIGINT, SIGTERM]).map_err(|error| format!("cannot receive signals: {error}"))?;
-    let server = listen(arguments)?;
+    let server = sockets::listen(arguments, inherited)?;
     let watched = arguments.metrics.as_deref().map(|address| show_metrics(&server, address)).transpose()?;
     say(&server.banner());
     if let Some(address) = watched.flatten() {
         say(&format!("Metrics at http://{address}/metrics"));
     }
+
+    manager::tell("READY=1");
 
     let handle = server.shutdown_handle();
     let ends = move || {
@@ -42,6 +48,7 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         if signals.next() == Some(SIGINT) {
             say("\nKeyboard interrupt received, exiting.");
         }
+        manager::tell("STOPPING=1");
         handle.shutdown();
         // The second one does not wait for anybody.
         if signals.next().is_some() {
@@ -62,26 +69,6 @@ fn file_handler(arguments: &Arguments) -> Result<FileHandler, String> {
         .default_content_type(&arguments.content_type)
         .map_err(|error| format!("--content-type: {error}"))?;
     Ok(arguments.headers.iter().cloned().fold(handler, FileHandler::header))
-}
-
-/// On the first address that the name stands for; without a name, on all interfaces, IPv4 and IPv6 where it can be (spec 5).
-fn listen(arguments: &Arguments) -> Result<HttpServer, String> {
-    let port = arguments.port_number;
-    let name = arguments.bind.as_deref().unwrap_or_default();
-    let addresses: Vec<SocketAddr> = match name {
-        "" => vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()],
-        _ => (name, port)
-            .to_socket_addrs()
-            .map_err(|error| format!("cannot resolve address '{name}': {}", reason(&error)))?
-            .take(1)
-            .collect(),
-    };
-    arguments.promises.settle(HttpServer::builder()).protocol(arguments.protocol).bind(&*addresses).map_err(
-        |error| {
-            let place = if name.is_empty() { "all interfaces" } else { name };
-            format!("cannot listen on {place}, port {port}: {}", reason(&error))
-        },
-    )
 }
 
 /// Serves the server's numbers on a thread of their own, until the program ends.

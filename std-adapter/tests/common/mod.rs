@@ -296,12 +296,12 @@ impl Process {
     }
 
     pub(crate) fn start_with_stderr(command: &mut Command, stderr: Stdio) -> Self {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()
-            .expect("the program starts");
+        Self::start_with(command, Stdio::piped(), stderr)
+    }
+
+    pub(crate) fn start_with(command: &mut Command, stdin: Stdio, stderr: Stdio) -> Self {
+        let mut child =
+            command.stdin(stdin).stdout(Stdio::piped()).stderr(stderr).spawn().expect("the program starts");
         let stdin = child.stdin.take();
         let stdout = Lines::of(child.stdout.take().expect("a pipe"));
         let stderr = child.stderr.take().map_or_else(|| Lines::of(io::empty()), Lines::of);
