@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::board;
 use crate::tools::{self, CrossCompiler, cargo, root, target_folder};
+use crate::{board, faults};
 
 /// A processor with a board in QEMU, and one of another kind.
 const TARGETS: [&str; 2] = ["thumbv7m-none-eabi", "riscv32imac-unknown-none-elf"];
@@ -56,6 +56,7 @@ pub(crate) fn run() -> Result<()> {
         tools::run(clippy.arg("--target-dir").arg(target_folder("bench")).args(["--", "--deny", "warnings"]))
     })?;
     step("examples", || tools::run(cargo().args(["build", "--workspace", "--examples"])))?;
+    step("system calls that fail", faults::run)?;
     step("board: lints", board::lint)?;
     step("board: tests", || board::test(None))?;
     println!("\nall checks passed in {} s", started.elapsed().as_secs());

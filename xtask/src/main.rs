@@ -4,6 +4,8 @@ mod tools;
 
 mod bench;
 mod board;
+mod faults;
+
 mod ci;
 
 use std::process::ExitCode;
@@ -22,6 +24,8 @@ struct Arguments {
 enum Chore {
     /// Run every check: format, lints, tests, documentation, builds without std, the board.
     Ci,
+    /// Let the program's system calls fail, and look at what its clients see.
+    Faults,
     /// Build the firmware and run it in QEMU.
     Board(board::Arguments),
     /// Measure the server beside others. A full run takes about ten minutes and writes docs/bench.md and docs/bench.svg.
@@ -31,6 +35,7 @@ enum Chore {
 fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Ci => ci::run(),
+        Chore::Faults => faults::run(),
         Chore::Board(arguments) => board::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
     };

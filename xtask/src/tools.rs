@@ -56,7 +56,7 @@ fn line(command: &Command) -> String {
 }
 
 /// Is there a program of this name?
-fn is_installed(program: &str) -> bool {
+pub(crate) fn is_installed(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }

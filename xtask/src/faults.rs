@@ -1,0 +1,354 @@
+//! System calls that fail: what the program's clients see of it.
+//!
+//! The program runs under strace, which lets calls fail that would have worked. Whatever happens, a client gets a whole answer, or
+//! sees that it has none; nobody waits for ever, the server goes on, does not spin, and ends when it is told to.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::tools::{cargo, is_installed, need, run as run_command, target_folder};
+
+/// Nothing takes so long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a client may see of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// Nothing: the call is made again.
+    Nothing,
+    /// Some connections are cut.
+    Cut,
+    /// Some answers are errors of the server's, or connections are cut.
+    Error,
+    /// Some answers are 503 with `Retry-After`.
+    Unavailable,
+}
+
+/// A call that fails.
+#[derive(Clone, Copy, Debug)]
+struct Fault {
+    call: &'static str,
+    error: &'static str,
+    /// The file that it is about, if only calls for that one fail.
+    file: Option<&'static str>,
+    seen: Seen,
+}
+
+const fn fault(call: &'static str, error: &'static str, seen: Seen) -> Fault {
+    Fault { call, error, file: None, seen }
+}
+
+const fn file_fault(call: &'static str, error: &'static str, file: &'static str, seen: Seen) -> Fault {
+    Fault { call, error, file: Some(file), seen }
+}
+
+const FAULTS: [Fault; 22] = [
+    fault("accept4", "EMFILE", Seen::Nothing),
+    fault("accept4", "ENFILE", Seen::Nothing),
+    fault("accept4", "ENOBUFS", Seen::Nothing),
+    fault("accept4", "ENOMEM", Seen::Nothing),
+    fault("accept4", "ECONNABORTED", Seen::Nothing),
+    fault("accept4", "EPROTO", Seen::Nothing),
+    fault("accept4", "EINTR", Seen::Nothing),
+    fault("epoll_pwait", "EINTR", Seen::Nothing),
+    fault("recvfrom", "EINTR", Seen::Nothing),
+    fault("recvfrom", "ECONNRESET", Seen::Cut),
+    fault("recvfrom", "EIO", Seen::Cut),
+    fault("sendto", "EINTR", Seen::Nothing),
+    fault("sendto", "EPIPE", Seen::Cut),
+    fault("sendto", "ENOBUFS", Seen::Cut),
+    file_fault("sendfile", "EINTR", LARGE, Seen::Nothing),
+    file_fault("sendfile", "EINVAL", LARGE, Seen::Nothing),
+    file_fault("sendfile", "EIO", LARGE, Seen::Cut),
+    file_fault("pread64", "EINTR", SMALL, Seen::Nothing),
+    file_fault("pread64", "EIO", SMALL, Seen::Error),
+    file_fault("openat2", "ENOMEM", SMALL, Seen::Unavailable),
+    file_fault("openat2", "EMFILE", SMALL, Seen::Unavailable),
+    file_fault("openat2", "ENFILE", SMALL, Seen::Unavailable),
+];
+
+/// When it fails on a thread: a few times in a row, and every seventh time. (Not the first ones: what waits for
+/// signals receives them from a socket of its own, once at the beginning, and ends when that fails.)
+const SCHEDULES: [&str; 2] = ["5..8", "7+7"];
+
+/// A file that is read, and one that is sent from its descriptor.
+const SMALL: &str = "small.txt";
+const LARGE: &str = "large.bin";
+
+/// Connections that ask once, and connections that ask for both files this often.
+const SINGLE: usize = 24;
+const LASTING: usize = 6;
+const ROUNDS: usize = 4;
+
+/// Calls of a kind: more, and somebody makes them again and again.
+const CALLS_MAX: usize = 1500;
+
+/// All faults.
+pub(crate) fn run() -> Result<()> {
+    need("strace", "strace")?;
+    if !may_trace()? {
+        println!(
+            "\n!!! SKIPPED: no process may trace another one here: no system call was made to fail !!!\n"
+        );
+        return Ok(());
+    }
+    run_command(cargo().args(["build", "--package", "httpling", "--bin", "httpling"]))?;
+    let folder = target_folder("faults");
+    fs::create_dir_all(&folder)?;
+    let contents = [(SMALL, content(1000)), (LARGE, content(1 << 20))];
+    for (name, content) in &contents {
+        fs::write(folder.join(name), content)?;
+    }
+    for fault in FAULTS {
+        for schedule in SCHEDULES {
+            let what = format!("{} fails with {}, times {schedule}", fault.call, fault.error);
+            let tally = Trial { fault, schedule, folder: &folder, contents: &contents }
+                .run()
+                .with_context(|| what.clone())?;
+            println!("{what}: {tally}");
+        }
+    }
+    Ok(())
+}
+
+/// No two neighbours are alike.
+fn content(octets: usize) -> Vec<u8> {
+    (b'a'..=b'w').cycle().take(octets).collect()
+}
+
+/// In some containers nobody may.
+fn may_trace() -> Result<bool> {
+    ensure!(is_installed("strace"), "no strace");
+    let traced = Command::new("strace").args(["-o", "/dev/null", "true"]).output()?;
+    Ok(traced.status.success())
+}
+
+/// One run of the program, with one fault.
+struct Trial<'a> {
+    fault: Fault,
+    schedule: &'a str,
+    folder: &'a Path,
+    contents: &'a [(&'static str, Vec<u8>)],
+}
+
+/// What clients saw.
+#[derive(Debug, Default)]
+struct Tally {
+    whole: usize,
+    cut: usize,
+    errors: usize,
+    unavailable: usize,
+    /// Calls that were made, and that failed.
+    calls: usize,
+    injected: usize,
+}
+
+impl Tally {
+    /// Asks for files on one connection, until it ends.
+    fn ask(&mut self, address: SocketAddr, files: &[(&str, &[u8])]) -> Result<()> {
+        let mut client = TcpStream::connect_timeout(&address, PATIENCE)?;
+        client.set_read_timeout(Some(PATIENCE))?;
+        client.set_write_timeout(Some(PATIENCE))?;
+        let mut reader = BufReader::new(client.try_clone()?);
+        for (at, (name, content)) in files.iter().enumerate() {
+            let last = if at + 1 == files.len() { "Connection: close\r\n" } else { "" };
+            let request = format!("GET /{name} HTTP/1.1\r\nHost: a\r\n{last}\r\n");
+            let answer = client.write_all(request.as_bytes()).and_then(|()| read_answer(&mut reader));
+            match answer {
+                Ok(Some(Answer { status: 200, content: got, .. })) => {
+                    ensure!(got == *content, "{name} has {} octets, and not its own", got.len());
+                    self.whole += 1;
+                }
+                Ok(Some(Answer { status: 503, head, .. })) => {
+                    ensure!(head.contains("\r\nRetry-After: "), "{head}");
+                    self.unavailable += 1;
+                    return Ok(());
+                }
+                Ok(Some(Answer { status, .. })) => {
+                    ensure!(status >= 500, "{name} is answered with {status}");
+                    self.errors += 1;
+                    return Ok(());
+                }
+                Ok(None) => {
+                    self.cut += 1;
+                    return Ok(());
+                }
+                Err(error) if is_cut(&error) => {
+                    self.cut += 1;
+                    return Ok(());
+                }
+                Err(error) => bail!("{name}: {error}"),
+            }
+        }
+        ensure!(reader.read(&mut [0]).unwrap_or(0) == 0, "something comes after the last answer");
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { whole, cut, errors, unavailable, calls, injected } = self;
+        write!(
+            f,
+            "{injected} of {calls} calls; {whole} answers, {cut} cut, {errors} errors, {unavailable} 503"
+        )
+    }
+}
+
+impl Trial<'_> {
+    fn run(&self) -> Result<Tally> {
+        let log = self.folder.join("strace.log");
+        let mut server = Server::start(&mut self.command(&log)?)?;
+        let mut tally = Tally::default();
+        let files: Vec<(&str, &[u8])> =
+            self.contents.iter().map(|(name, content)| (*name, &**content)).collect();
+        for file in files.iter().cycle().take(SINGLE) {
+            tally.ask(server.address, &[*file])?;
+        }
+        for _ in 0..LASTING {
+            tally.ask(server.address, &files.repeat(ROUNDS))?;
+        }
+        server.end()?;
+        self.count_calls(&log, server.process.id(), &mut tally)?;
+        self.judge(&tally)?;
+        Ok(tally)
+    }
+
+    /// The program behind strace, which goes aside, so that the process is the program's.
+    fn command(&self, log: &Path) -> Result<Command> {
+        _ = fs::remove_file(log);
+        let Fault { call, error, file, .. } = self.fault;
+        let mut command = Command::new("strace");
+        command.args(["-D", "-f", "-o"]).arg(log);
+        if let Some(file) = file {
+            command.arg("-P").arg(self.folder.join(file).canonicalize()?);
+        }
+        command.args(["-e", &format!("trace={call}"), "-e"]);
+        command.arg(format!("inject={call}:error={error}:when={}", self.schedule));
+        command.arg(program()).args(["-b", "127.0.0.1", "-p", "HTTP/1.1", "--threads", "1", "0", "-d"]);
+        command.arg(self.folder.canonicalize()?);
+        Ok(command)
+    }
+
+    fn count_calls(&self, log: &Path, id: u32, tally: &mut Tally) -> Result<()> {
+        let end = format!("{id} +++ exited with");
+        let began = Instant::now();
+        // strace writes after the program's end.
+        let text = loop {
+            let text = fs::read_to_string(log)?;
+            // It pads numbers.
+            if text
+                .lines()
+                .any(|line| line.split_whitespace().collect::<Vec<_>>().join(" ").starts_with(&end))
+            {
+                break text;
+            }
+            ensure!(began.elapsed() < PATIENCE, "strace does not end");
+            thread::sleep(Duration::from_millis(5));
+        };
+        let call = format!("{}(", self.fault.call);
+        tally.calls = text.lines().filter(|line| line.contains(&call)).count();
+        tally.injected = text.lines().filter(|line| line.contains("(INJECTED)")).count();
+        Ok(())
+    }
+
+    fn judge(&self, tally: &Tally) -> Result<()> {
+        let Tally { whole, cut, errors, unavailable, calls, injected } = *tally;
+        ensure!(injected > 0, "the fault did not happen: {tally}");
+        ensure!(calls <= CALLS_MAX, "{calls} calls for so few requests: {tally}");
+        let allowed = match self.fault.seen {
+            Seen::Nothing => 0,
+            Seen::Cut => cut,
+            Seen::Error => cut + errors,
+            Seen::Unavailable => unavailable,
+        };
+        ensure!(cut + errors + unavailable == allowed, "clients saw what they should not: {tally}");
+        ensure!(whole >= SINGLE / 2, "few were answered: {tally}");
+        ensure!(self.fault.seen == Seen::Nothing || allowed > 0, "nobody has seen anything: {tally}");
+        Ok(())
+    }
+}
+
+fn program() -> PathBuf {
+    target_folder("debug").join("httpling")
+}
+
+/// The program, until it is dropped.
+struct Server {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start(command: &mut Command) -> Result<Self> {
+        let mut process =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let stdout = process.stdout.take().context("a pipe")?;
+        let mut server = Self { process, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let mut banner = String::new();
+        BufReader::new(stdout).read_line(&mut banner)?;
+        let port = banner.split(" port ").nth(1).and_then(|rest| rest.split(' ').next());
+        server.address.set_port(port.with_context(|| format!("no banner, but {banner:?}"))?.parse()?);
+        Ok(server)
+    }
+
+    /// Tells it to end, and waits until it has.
+    fn end(&mut self) -> Result<()> {
+        ensure!(self.process.try_wait()?.is_none(), "it has ended");
+        run_command(Command::new("kill").args(["-s", "TERM", &self.process.id().to_string()]))?;
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.process.try_wait()? {
+                ensure!(status.success(), "it ended with {status}");
+                return Ok(());
+            }
+            ensure!(began.elapsed() < PATIENCE, "it does not end");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        _ = self.process.kill();
+        _ = self.process.wait();
+    }
+}
+
+/// A whole answer.
+struct Answer {
+    head: String,
+    status: u16,
+    content: Vec<u8>,
+}
+
+/// Reads an answer; `None` when the connection ends before it does.
+fn read_answer(reader: &mut impl BufRead) -> io::Result<Option<Answer>> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head)? == 0 {
+            return Ok(None);
+        }
+    }
+    let length = head.split("\r\nContent-Length: ").nth(1).and_then(|rest| rest.lines().next());
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let (Some(status), Some(length)) = (status, length.and_then(|length| length.parse().ok())) else {
+        return Err(io::Error::other(head));
+    };
+    let mut content = vec![0; length];
+    reader.read_exact(&mut content)?;
+    Ok(Some(Answer { head, status, content }))
+}
+
+/// Is this the end of a connection, as a client sees it?
+fn is_cut(error: &io::Error) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
+}
