@@ -370,9 +370,21 @@ impl<H> Reactor<H> {
         self.connections.load(Ordering::SeqCst) < self.connections_max
     }
 
+    /// Takes a place for the connection that is accepted next: two loops that only looked would both find the last one. False
+    /// when there is none.
+    fn take_place(&self) -> bool {
+        let next = |count| (count < self.connections_max).then_some(count + 1);
+        self.connections.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).is_ok()
+    }
+
+    /// Takes the place of a connection that is going to end.
+    fn take_place_of_another(&self) {
+        self.connections.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// A connection has its place.
     fn connection_began(&self) {
         self.counters.count(Event::Accepted);
-        self.connections.fetch_add(1, Ordering::SeqCst);
         // Without a bound it is never used up.
         self.accepts_left.fetch_sub(1, Ordering::Relaxed);
     }
@@ -383,6 +395,10 @@ impl<H> Reactor<H> {
 
     fn connection_ended(&self) {
         self.counters.count(Event::Closed);
+        self.return_place();
+    }
+
+    fn return_place(&self) {
         self.connections.fetch_sub(1, Ordering::SeqCst);
         if self.needs_place.load(Ordering::SeqCst) && self.needs_place.swap(false, Ordering::SeqCst) {
             for this in &self.loops {

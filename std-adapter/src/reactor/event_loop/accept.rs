@@ -95,18 +95,25 @@ impl<H: Handler> State<H> {
                 }
                 return true;
             }
-            if !reactor.has_place() && !self.make_place(reactor, this, index) {
-                return false;
-            }
             if !reactor.descriptors.has_reserve() {
                 reactor.wait_for_place();
                 self.pause(reactor, &"the last descriptors are for files");
                 return false;
             }
+            if !reactor.take_place() {
+                if !self.make_place(reactor, this, index) {
+                    return false;
+                }
+                reactor.take_place_of_another();
+            }
             let Some(Queue { listener, guess, guessed, .. }) = self.listening.queues.get_mut(queue) else {
                 break;
             };
-            match listener.accept() {
+            let result = listener.accept();
+            if result.is_err() {
+                reactor.return_place();
+            }
+            match result {
                 Ok((socket, address)) => {
                     accepted += 1;
                     reactor.descriptors.took(&socket);
