@@ -23,6 +23,7 @@ pub(crate) struct Settings {
     pub(crate) spares: usize,
     pub(crate) queue_max: usize,
     pub(crate) queue_patience: Duration,
+    pub(crate) lent_bytes_max: usize,
     pub(crate) connections_max: usize,
     pub(crate) descriptors_reserved: usize,
     pub(crate) socket: Options,
@@ -74,6 +75,7 @@ impl Default for Builder {
             spares: 256,
             queue_max: 1024,
             queue_patience: Duration::from_secs(5),
+            lent_bytes_max: 64 << 20,
             connections_max: 16384,
             descriptors_reserved: 8,
             socket: Options { backlog: 4096, reuse_port: false },
@@ -154,6 +156,15 @@ impl Builder {
     #[must_use]
     pub fn queue_timeout(mut self, timeout: Duration) -> Self {
         self.settings.queue_patience = timeout;
+        self
+    }
+
+    /// Memory for requests that have begun and not come whole, of all clients together, in bytes. Default: 64 MiB; whose
+    /// request needs more is answered with 503. Without it, clients that send their heads slowly, and long ones, hold as much as
+    /// they may have connections.
+    #[must_use]
+    pub fn lent_bytes_max(mut self, bytes: usize) -> Self {
+        self.settings.lent_bytes_max = bytes;
         self
     }
 

@@ -8,7 +8,7 @@ mod common;
 
 use common::demo::quiet;
 use common::running::Running;
-use common::{Client, Ending, PATIENCE, becomes_true};
+use common::{Client, Ending, Gate, PATIENCE, becomes_true};
 use httpling::{EndWithFile as _, Request, RequestHandler, Response, SendError, Sent, status};
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -32,10 +32,11 @@ fn content(length: usize) -> Vec<u8> {
 }
 
 /// Sends a part of a file.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Sends {
     path: std::path::PathBuf,
     range: Range<u64>,
+    gate: Gate,
 }
 
 impl RequestHandler for Sends {
@@ -43,7 +44,22 @@ impl RequestHandler for Sends {
         let head = response.send_response(status::OK);
         match request.path() {
             b"/fast" => head.end_with(b"Hello there"),
+            b"/gate" => {
+                self.gate.pass();
+                head.end_with(b"at last")
+            }
             _ => head.end_with_file(File::open(&self.path).unwrap(), self.range.clone()),
+        }
+    }
+
+    /// Counts the content.
+    fn do_post(&mut self, mut request: Request<'_>, response: Response<'_>) -> Result<Sent, SendError> {
+        let (mut piece, mut count) = ([0; 1024], 0);
+        loop {
+            match request.read(&mut piece)? {
+                0 => return response.send_response(status::OK).end_with(count.to_string().as_bytes()),
+                more => count += more,
+            }
         }
     }
 }
@@ -53,7 +69,7 @@ fn large() -> (TempDir, Sends) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("large");
     fs::write(&path, content(LARGE)).unwrap();
-    (directory, Sends { path, range: 0..LARGE as u64 })
+    (directory, Sends { path, range: 0..LARGE as u64, ..Sends::default() })
 }
 
 fn request(method: &str, target: &str) -> String {
@@ -197,6 +213,106 @@ fn slow_readers_cost_neither_threads_nor_memory() {
     }
 }
 
+/// Each upload that a handler waits for has a thread, and there are few. Who finds none is told so; requests that do not wait are
+/// served as ever, and there is still a thread for a handler that waits for something else.
+#[test]
+fn slow_uploads_lock_nobody_out() {
+    const UPLOADS: usize = 300;
+    const LENGTH: usize = 100_000;
+    const THREADS: usize = 6;
+    let sends = Sends::default();
+    let server = Running::with(quiet().threads(1).spare_threads_max(THREADS), &sends);
+    let mut fast = server.client();
+    let mut uploads: Vec<Client> = (0..UPLOADS)
+        .map(|number| {
+            let mut client = server.client();
+            // Too much for the loop to wait for, or of unknown length.
+            let framing = if number % 2 == 0 {
+                format!("Content-Length: {LENGTH}\r\n\r\nsome")
+            } else {
+                "Transfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n".to_owned()
+            };
+            client.send(format!("POST / HTTP/1.1\r\nHost: a\r\n{framing}"));
+            if number % 10 == 0 {
+                assert_eq!(fast.get("/fast").text(), "Hello there");
+            }
+            client
+        })
+        .collect();
+    let is_answered = |client: &mut Client| client.has_something_within(Duration::from_millis(1));
+    assert!(becomes_true(|| uploads
+        .iter_mut()
+        .filter_map(|client| is_answered(client).then_some(()))
+        .count()
+        >= UPLOADS - THREADS));
+
+    let mut waiting = server.client();
+    waiting.send(request("GET", "/gate"));
+    sends.gate.wait_for(1);
+    for _ in 0..20 {
+        assert_eq!(fast.get("/fast").text(), "Hello there");
+        assert_eq!(server.client().get("/fast").text(), "Hello there");
+    }
+    assert!(!is_answered(&mut waiting), "it waits no longer, and held up others");
+    sends.gate.open();
+    assert_eq!(waiting.reply().text(), "at last");
+
+    let mut whole = 0;
+    for (number, client) in uploads.iter_mut().enumerate() {
+        if is_answered(client) {
+            assert_eq!(client.reply().status(), 503);
+            continue;
+        }
+        let rest = "x".repeat(LENGTH - 4);
+        let end = if number % 2 == 0 { rest } else { format!("{:x}\r\n{rest}\r\n0\r\n\r\n", rest.len()) };
+        client.send(end);
+        assert_eq!(client.reply().text(), LENGTH.to_string());
+        whole += 1;
+    }
+    assert!((1..THREADS).contains(&whole), "{whole} had a thread");
+}
+
+/// Heads that do not end may have so much memory together, and no more; and they give it back.
+#[test]
+fn unfinished_heads_share_a_bound() {
+    const CLIENTS: usize = 20;
+    let begin = format!("GET /fast HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(16 * 1024));
+    let (_directory, sends) = large();
+    let server = Running::with(quiet().threads(2).lent_bytes_max(200_000), &sends);
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.send(&begin);
+    }
+    assert!(becomes_true(|| clients
+        .iter_mut()
+        .any(|client| client.has_something_within(Duration::from_millis(1)))));
+    // Heads that come whole need nothing of it.
+    assert_eq!(server.client().get("/fast").text(), "Hello there");
+    let mut refused = 0;
+    for client in &mut clients {
+        // Whoever was refused may see that before it has sent all.
+        _ = client.try_send("\r\n\r\n");
+        let reply = client.reply();
+        match reply.status() {
+            200 => assert_eq!(reply.text(), "Hello there"),
+            503 => {
+                assert_eq!(reply.value("Connection"), Some("close"));
+                client.expect_end();
+                refused += 1;
+            }
+            status => panic!("{status}"),
+        }
+    }
+    assert!((1..CLIENTS - 3).contains(&refused), "{refused} were refused");
+    for client in (0..CLIENTS).map(|_| server.client()) {
+        let mut client = client;
+        client.send(&begin);
+        assert!(!client.has_something_within(Duration::from_millis(10)), "what was lent is given back");
+        client.send("\r\n\r\n");
+        assert_eq!(client.reply().text(), "Hello there");
+    }
+}
+
 #[test]
 fn a_reader_that_stops_is_cut_off() {
     let (_directory, sends) = large();
@@ -253,7 +369,7 @@ fn a_file_that_cannot_be_read_on_cuts_the_connection() {
     });
     let end = found.expect("there are holes in the memory");
     let path = Path::new("/proc/self/mem").to_owned();
-    let sends = Sends { path: path.clone(), range: end - 4096..end + MIB as u64 };
+    let sends = Sends { path: path.clone(), range: end - 4096..end + MIB as u64, ..Sends::default() };
     let server = Running::with(quiet(), &sends);
     let mut client = with_head(&server);
     assert_eq!(until_reset(&mut client).len(), 4096, "what could be read, and nothing in place of the rest");
@@ -261,6 +377,7 @@ fn a_file_that_cannot_be_read_on_cuts_the_connection() {
 
     let octets: &'static [u8] = content(MIB).leak();
     let start = octets.as_ptr().addr() as u64;
-    let server = Running::with(quiet(), &Sends { path, range: start..start + MIB as u64 });
+    let server =
+        Running::with(quiet(), &Sends { path, range: start..start + MIB as u64, ..Sends::default() });
     assert!(server.client().get("/").content == octets);
 }

@@ -97,6 +97,7 @@ fn the_help_names_each_promise_with_its_default() {
         ("--backlog", "4096"),
         ("--spare-threads-max", "256"),
         ("--queue-max", "1024"),
+        ("--lent-bytes-max", "67108864"),
         ("--queue-timeout", "5"),
         ("--handler-time-logged", "10"),
     ] {

@@ -88,6 +88,10 @@ struct Numbers {
     #[arg(long, value_name = "SECONDS", default_value = "5")]
     queue_timeout: Seconds,
 
+    /// Memory for requests that have not come whole, in bytes, of all clients together; 503 beyond
+    #[arg(long, value_name = "BYTES", default_value = "67108864")]
+    lent_bytes_max: usize,
+
     /// After how long a request that is still being served is told of in the log
     #[arg(long, value_name = "SECONDS", default_value = "10")]
     handler_time_logged: Seconds,
@@ -129,6 +133,7 @@ impl Promises {
             .spare_threads_max(numbers.spare_threads_max)
             .queue_max(numbers.queue_max)
             .queue_timeout(numbers.queue_timeout.0)
+            .lent_bytes_max(numbers.lent_bytes_max)
             .handler_time_logged(numbers.handler_time_logged.0);
         match numbers.threads {
             Some(threads) => builder.threads(threads),

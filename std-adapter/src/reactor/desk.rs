@@ -2,7 +2,7 @@
 
 use super::kinds::Kind;
 use super::rates::Rates;
-use super::spare::Work;
+use super::spare::{Need, Work};
 use super::{Handler, Reactor};
 use crate::clock::time_passed;
 use crate::metrics::Tally;
@@ -86,15 +86,15 @@ impl<H: Handler> Desk<'_, H> {
                 // This wait says nothing about others of its kind.
                 this.kind.store(0, Ordering::Relaxed);
             }
-            self.give_away();
+            self.give_away(Need::Client);
             self.overloaded.set(self.drives());
         }
         !self.drives()
     }
 
-    fn give_away(&self) {
+    fn give_away(&self, need: Need) {
         if let Some(turn) = self.turn {
-            self.given.set(self.reactor.employ(Work::Drive { index: self.index, turn }));
+            self.given.set(self.reactor.employ(Work::Drive { index: self.index, turn }, need));
         }
     }
 
@@ -109,7 +109,7 @@ impl<H: Handler> Desk<'_, H> {
         } else if self.drives() {
             this.kind.store(kind.number(), Ordering::Relaxed);
             if !self.reactor.kinds.is_empty() && self.reactor.kinds.waits(kind) {
-                self.give_away();
+                self.give_away(Need::Handler);
             }
         }
     }

@@ -27,6 +27,8 @@ pub(super) struct Exchange<'a, 'b, H> {
     pub(super) ended: &'a mut bool,
     /// Octets that arrived, and that no handler has read.
     pub(super) arrived: usize,
+    /// Octets that are lent to it between two calls.
+    pub(super) held: usize,
     /// Octets that fill its buffer, if that can grow.
     pub(super) full: usize,
 }
@@ -55,7 +57,7 @@ impl<H: Handler> Exchange<'_, '_, H> {
                     return End::Progress(Progress::Close(CloseReason::Transport(kind)));
                 }
                 if self.session.pending().len() == self.full {
-                    return End::Grow;
+                    return self.keep(2 * self.full, desk).unwrap_or(End::Grow);
                 }
                 if self.is_known_to_wait(desk) {
                     return End::Thread;
@@ -78,7 +80,16 @@ impl<H: Handler> Exchange<'_, '_, H> {
             }
             break;
         }
-        End::Progress(Progress::NeedBytes)
+        self.keep(self.session.pending().len(), desk).unwrap_or(End::Progress(Progress::NeedBytes))
+    }
+
+    /// So much memory is wanted for what has not come whole. If there is none, that is the end of it.
+    fn keep(&mut self, wanted: usize, desk: &Desk<'_, H>) -> Option<End> {
+        if desk.reactor.lent.allows(self.held, wanted) || !self.session.connection().is_in_head() {
+            return None;
+        }
+        self.session.overloaded(&mut self.stream, &mut self.guard);
+        Some(End::Progress(self.advance()))
     }
 
     fn advance(&mut self) -> Progress {

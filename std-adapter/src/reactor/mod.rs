@@ -24,6 +24,7 @@ mod exchange;
 mod guard;
 mod inbox;
 mod kinds;
+mod lent;
 mod monitor;
 mod peer;
 mod poller;
@@ -47,10 +48,11 @@ use descriptors::Descriptors;
 use event_loop::Loop;
 use httpling_core::{Config, RequestHandler};
 use kinds::Kinds;
+use lent::Lent;
 use monitor::{Monitor, Worker};
 use serve::Tools;
 use slab::Stage;
-use spare::{Bounds, Done, Given, Seat, Spares, Work};
+use spare::{Bounds, Done, Given, Need, Seat, Spares, Work};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -157,6 +159,7 @@ struct Reactor<H> {
     loops: Vec<Loop<H>>,
     spares: Spares<H>,
     kinds: Kinds,
+    lent: Lent,
     monitor: Monitor,
     /// In the system's milliseconds.
     began: u64,
@@ -218,6 +221,7 @@ pub(crate) fn run<H: Handler>(
         loops,
         spares: Spares::new(bounds),
         kinds: Kinds::default(),
+        lent: Lent::new(settings.lent_bytes_max),
         monitor: Monitor::default(),
         began: tick_ms(),
         connections: AtomicUsize::new(0),
@@ -235,7 +239,7 @@ pub(crate) fn run<H: Handler>(
     std::thread::Builder::new().name("httpling-watch".to_owned()).spawn(move || monitor::watch(&watched))?;
     let mut result = Ok(());
     for index in 0..extent.loops {
-        if !reactor.employ(Work::Drive { index, turn: 0 }) {
+        if !reactor.employ(Work::Drive { index, turn: 0 }, Need::Handler) {
             result = Err(io::Error::other("cannot start the threads of the server"));
             base.stop();
             reactor.loop_ended();
@@ -289,8 +293,8 @@ impl<H: Handler> Reactor<H> {
     }
 
     /// Finds a thread for a piece of work. False when there is none.
-    fn employ(self: &Arc<Self>, work: Work<H>) -> bool {
-        match self.spares.give(work) {
+    fn employ(self: &Arc<Self>, work: Work<H>, need: Need) -> bool {
+        match self.spares.give(work, need) {
             Given::Taken => true,
             Given::Spawn(work) => self.spawn(work).is_none(),
             Given::Refused(_) => false,

@@ -8,7 +8,7 @@
 use super::inbox::Message;
 use super::kinds::Kind;
 use super::slow::SlowHandlers;
-use super::spare::Work;
+use super::spare::{Need, Work};
 use super::{Handler, Reactor};
 use crate::metrics::{Event, Tally};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -165,7 +165,7 @@ fn look<H: Handler>(reactor: &Arc<Reactor<H>>, index: usize, seen: &mut Seen) ->
     if let (true, Some(kind)) = (sleeps, kind) {
         reactor.kinds.saw_wait(kind);
     }
-    reactor.employ(Work::Drive { index, turn: call });
+    reactor.employ(Work::Drive { index, turn: call }, Need::Handler);
     let (handler, kind) = handler.zip(kind).filter(|_| !sleeps)?;
     Some(Watched { worker, handler, kind, ticks: 0 })
 }

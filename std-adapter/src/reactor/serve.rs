@@ -79,6 +79,14 @@ impl<H: Handler> Service<'_, '_, H> {
     /// Does all that can be done now.
     pub(super) fn serve(mut self) -> Outcome {
         time_passed();
+        let held = self.peer.pending.capacity();
+        let outcome = self.go_on();
+        let holds = if outcome == Outcome::Gone { 0 } else { self.peer.pending.capacity() };
+        self.desk.reactor.lent.change(held, holds);
+        outcome
+    }
+
+    fn go_on(&mut self) -> Outcome {
         if self.call == Call::TimedOut {
             self.count_time_out();
         }
@@ -145,7 +153,7 @@ impl<H: Handler> Service<'_, '_, H> {
         let Some(handler) = &mut peer.handler else { return Outcome::Gone };
         let requests = peer.connection.requests();
         let mut pending = std::mem::take(&mut peer.pending);
-        let arrived = pending.len();
+        let (arrived, held) = (pending.len(), pending.capacity());
         let most = tools.input.len();
         let is_lent = arrived <= COPIED_MAX;
         let input = if is_lent {
@@ -166,6 +174,7 @@ impl<H: Handler> Service<'_, '_, H> {
             readiness: &mut peer.readiness,
             ended: &mut peer.ended,
             arrived,
+            held,
         };
         let end = exchange.run(self.call, self.desk);
 

@@ -64,6 +64,15 @@ pub(super) struct Seat<H> {
     changed: Condvar,
 }
 
+/// Why does a loop need a thread?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Its own is about to wait for a client. Clients can make as many threads wait as they like, so they do not get them all.
+    Client,
+    /// It has none, or its own is stuck in a handler.
+    Handler,
+}
+
 /// What became of work that was given away.
 #[derive(Debug)]
 pub(super) enum Given<H> {
@@ -87,8 +96,22 @@ impl<H> Spares<H> {
     }
 
     /// Finds a thread for a loop.
-    pub(super) fn give(&self, work: Work<H>) -> Given<H> {
-        self.give_locked(&mut self.lock(), work)
+    pub(super) fn give(&self, work: Work<H>, need: Need) -> Given<H> {
+        let mut state = self.lock();
+        if need == Need::Client && self.free(&state) <= self.kept_free() {
+            return Given::Refused(work);
+        }
+        self.give_locked(&mut state, work)
+    }
+
+    /// Threads that have nothing to do, or could be made.
+    fn free(&self, state: &State<H>) -> usize {
+        (state.idle.len() + self.bounds.loops + self.bounds.spares).saturating_sub(state.threads)
+    }
+
+    /// Threads that clients cannot take by being slow: one for each loop, but all of them only if there is one more.
+    fn kept_free(&self) -> usize {
+        self.bounds.loops.min(self.bounds.spares.saturating_sub(1))
     }
 
     /// Finds a thread for a request, or a place in the queue. Threads enough for all loops are left free.
@@ -115,7 +138,7 @@ impl<H> Spares<H> {
     }
 
     fn serving_max(&self) -> usize {
-        self.bounds.spares.saturating_sub(self.bounds.loops).max(1)
+        self.bounds.spares.saturating_sub(self.kept_free())
     }
 
     fn give_locked(&self, state: &mut State<H>, work: Work<H>) -> Given<H> {
