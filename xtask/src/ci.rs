@@ -1,5 +1,6 @@
 //! All checks, in the order in which they are cheapest to fail.
 
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -43,7 +44,7 @@ pub(crate) fn run() -> Result<()> {
         let mut test = cargo();
         test.current_dir(root().join("embedded-example"));
         // That folder's own settings choose the board's processor.
-        let host = tools::output(std::process::Command::new("rustc").args(["--print", "host-tuple"]))?;
+        let host = tools::output(Command::new("rustc").args(["--print", "host-tuple"]))?;
         tools::run(
             test.args(["test", "--package", "httpling-demo", "--target", &host])
                 .arg("--target-dir")
@@ -51,16 +52,22 @@ pub(crate) fn run() -> Result<()> {
         )
     })?;
     step("measuring: lints", || {
-        let mut clippy = cargo();
-        clippy.current_dir(root().join("bench")).args(["clippy", "--workspace", "--all-targets"]);
-        tools::run(clippy.arg("--target-dir").arg(target_folder("bench")).args(["--", "--deny", "warnings"]))
+        tools::run(measuring("clippy").args(["--workspace", "--all-targets", "--", "--deny", "warnings"]))
     })?;
+    step("measuring: tests", || tools::run(measuring("test").args(["--package", "httpling-load"])))?;
     step("examples", || tools::run(cargo().args(["build", "--workspace", "--examples"])))?;
     step("system calls that fail", faults::run)?;
     step("board: lints", board::lint)?;
     step("board: tests", || board::test(None))?;
     println!("\nall checks passed in {} s", started.elapsed().as_secs());
     Ok(())
+}
+
+/// A command of cargo where the peers are, which are a workspace of their own.
+fn measuring(command: &str) -> Command {
+    let mut cargo = cargo();
+    cargo.arg(command).current_dir(root().join("bench")).arg("--target-dir").arg(target_folder("bench"));
+    cargo
 }
 
 /// Runs one step, with its name before and its time after.

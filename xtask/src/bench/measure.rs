@@ -145,18 +145,19 @@ impl Values {
         let text = String::from_utf8(output.stdout)?;
         let pairs = text.lines().filter_map(|line| line.split_once('='));
         let values = Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
-        values.expect_no_errors("")?;
-        if values.0.contains_key("beside.errors") {
-            values.expect_no_errors("beside.")?;
-            ensure!(values.get("beside.answered")? > 0.0, "nothing was answered beside");
+        values.expect_answers("")?;
+        if values.0.contains_key("beside.answered") {
+            values.expect_answers("beside.")?;
         }
         Ok(values)
     }
 
-    fn expect_no_errors(&self, prefix: &str) -> Result<()> {
+    /// Some, and no errors among them.
+    fn expect_answers(&self, prefix: &str) -> Result<()> {
         let errors = self.get(&format!("{prefix}errors"))?;
         let reason = self.0.get(&format!("{prefix}error")).map_or("", |reason| reason);
         ensure!(errors == 0.0, "{errors} errors, the first: {reason}");
+        ensure!(self.get(&format!("{prefix}answered"))? > 0.0, "nothing was answered in time");
         Ok(())
     }
 

@@ -12,6 +12,8 @@ use memchr::memmem;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::AsFd;
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nServer: no-parse\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\
     Content-Type: text/html\r\nContent-Length: 11\r\n\r\nHello there";
@@ -40,19 +42,27 @@ fn serve(listener: &TcpListener) -> io::Result<()> {
     let answers = ANSWER.repeat(ANSWERS);
     loop {
         events.clear();
-        epoll::wait(&epoll, spare_capacity(&mut events), None)?;
+        match epoll::wait(&epoll, spare_capacity(&mut events), None) {
+            // As strace does when it comes.
+            Err(Errno::INTR) => continue,
+            result => result?,
+        };
         for event in &events {
             let index = event.data.u64();
             if index == LISTENER {
-                if let Ok((stream, _)) = listener.accept() {
-                    stream.set_nonblocking(true)?;
-                    stream.set_nodelay(true)?;
+                let Ok(socket) = accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) else {
+                    continue;
+                };
+                let mut connection = Connection { stream: socket.into(), kept: [0; KEPT] };
+                // The request is mostly there already; and if it was the last one, epoll need not know.
+                if connection.go_on(&mut buffer, &answers) {
                     let index = free.pop().unwrap_or_else(|| {
                         connections.push(None);
                         connections.len() - 1
                     });
-                    epoll::add(&epoll, stream.as_fd(), EventData::new_u64(index as u64), EventFlags::IN)?;
-                    connections[index] = Some(Connection { stream, kept: [0; KEPT] });
+                    let data = EventData::new_u64(index as u64);
+                    epoll::add(&epoll, connection.stream.as_fd(), data, EventFlags::IN)?;
+                    connections[index] = Some(connection);
                 }
                 continue;
             }
