@@ -63,8 +63,8 @@ pub struct Session<'b> {
 pub enum Progress {
     /// More bytes. Put them into [`free_input`](Session::free_input) and call again.
     NeedBytes,
-    /// Room in the stream: content that a handler has left behind is being sent. Call again when
-    /// [`Wire::room`] is more than 0.
+    /// Room in the stream: content that a handler has left behind is being sent, or the answer to the next request would
+    /// have to wait behind those before it. Call again when [`Wire::room`] is more than 0.
     NeedRoom,
     /// Nothing: the connection is to be closed.
     Close(CloseReason),
@@ -311,6 +311,9 @@ impl<'b> Session<'b> {
                     Ok(Reading::Whole(end)) if drive == Drive::Ready && self.awaits_content(&end) => {
                         Step::NeedBytes
                     }
+                    Ok(Reading::Whole(_)) if drive == Drive::Ready && self.awaits_room(wire) => {
+                        Step::NeedRoom
+                    }
                     Ok(Reading::Whole(end)) => {
                         self.exchange(end, wire, handler);
                         Step::Answered
@@ -336,6 +339,14 @@ impl<'b> Session<'b> {
         self.make_room();
         whole.is_some_and(|whole| whole <= self.input.len() && self.filled - self.start < whole)
             && self.filled < self.input.len()
+    }
+
+    /// Would a response that fits the buffer, behind those that are in it, wait for a client that takes none? Who asks again
+    /// and again, and does not read, would keep its owner.
+    fn awaits_room(&self, wire: &mut dyn Wire) -> bool {
+        let filled = self.output.filled();
+        // Without responses before it, its owner has seen to it that there is room, or wants to wait.
+        filled > 0 && wire.room() < filled + self.output.capacity()
     }
 
     /// Makes room behind what is pending.
@@ -618,51 +629,5 @@ fn answer_with(shared: &mut Shared<'_>, words: ErrorWords<'_>, reason: CloseReas
     match shared.bare_error(words.status) {
         Ok(()) => reason,
         Err(kind) => CloseReason::Transport(kind),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::exchange::response::Sent;
-    use crate::testing::ScriptedStream;
-
-    struct Page;
-
-    impl RequestHandler for Page {
-        fn do_get(&mut self, _request: Request<'_>, response: Response<'_>) -> Result<Sent, SendError> {
-            response.send_response(status::OK).end_with_static(&[b'x'; 100])
-        }
-    }
-
-    /// Takes what it is offered, and says that it has no room.
-    struct Full(ScriptedStream<'static, 256>);
-
-    impl Wire for Full {
-        fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
-            Wire::read(&mut self.0, buffer)
-        }
-
-        fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
-            Wire::write(&mut self.0, bytes)
-        }
-
-        fn room(&mut self) -> usize {
-            0
-        }
-    }
-
-    #[test]
-    fn a_client_that_does_not_take_its_content_is_cut_off() {
-        let (mut input, mut output) = ([0; 64], [0; 64]);
-        let mut session = Session::new(&mut input, &mut output, &Config::DEFAULT);
-        let request = b"GET / HTTP/1.0\r\n\r\n";
-        octets::copy(request, session.free_input());
-        session.received(request.len());
-        let mut wire = Full(ScriptedStream::new(&[]));
-        assert_eq!(session.advance(&mut wire, &mut Page), Progress::NeedRoom);
-        session.timed_out(&mut wire, &mut Page);
-        let reason = CloseReason::Broken(SendError::Transport(ErrorKind::TimedOut));
-        assert_eq!(session.advance(&mut wire, &mut Page), Progress::Close(reason));
     }
 }

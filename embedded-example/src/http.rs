@@ -79,6 +79,7 @@ impl<H: RequestHandler> Application for Http<H> {
             httpling_core::Progress::NeedBytes if connection.is_idle() => Progress::Idle,
             httpling_core::Progress::NeedBytes if connection.is_draining() => Progress::Draining,
             httpling_core::Progress::NeedBytes => Progress::Receiving,
+            httpling_core::Progress::NeedRoom if is_late => Progress::Abort,
             httpling_core::Progress::NeedRoom => Progress::Sending,
             httpling_core::Progress::Close(CloseReason::Broken(_) | CloseReason::Transport(_)) => {
                 Progress::Abort

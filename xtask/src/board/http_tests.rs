@@ -65,7 +65,7 @@ impl Subject {
 const HALF_A_TURN: Duration = Duration::from_secs(5);
 
 /// For every board.
-const TESTS: [Test; 14] = [
+const TESTS: [Test; 15] = [
     ("curl is served", curl),
     ("the answers are those of the host, byte for byte", same_as_host),
     ("a hundred clients, one after the other", hundred_clients),
@@ -75,6 +75,7 @@ const TESTS: [Test; 14] = [
     ("a line or fields that do not fit are refused", too_long),
     ("lengths of 33 bits and more are not cut", long_lengths),
     ("a slow reader of /big keeps nobody waiting", slow_reader),
+    ("a client that asks and does not read keeps nobody waiting", deaf),
     ("a dripping PUT keeps nobody waiting", dripping),
     ("content that does not come keeps others waiting for a moment only", stalled),
     ("half-sent heads make room", half_sent),
@@ -408,6 +409,34 @@ fn slow_reader(board: &Subject) -> Result<()> {
     let is_right = |(position, byte): (usize, &u8)| usize::from(*byte) == 32 + position % 64;
     ensure!(answer.content.iter().enumerate().all(is_right), "bytes are missing or twice there");
     Ok(())
+}
+
+fn deaf(board: &Subject) -> Result<()> {
+    // More answers than there is room for on their way, which is some megabytes where nobody reads.
+    const REQUESTS: usize = 20_000;
+    let bytes = request("POST", "/echo", "", &[b'a'; 300]);
+    let mut deaf = board.connect()?;
+    let mut sender = deaf.try_clone()?;
+    let sending = thread::spawn(move || (0..REQUESTS).try_for_each(|_| sender.send(&bytes)));
+    let mut before = 0;
+    // Until no more of them are answered.
+    loop {
+        board.answers_meanwhile()?;
+        let answered = board.figure("requests_total")?;
+        if answered == before + 2 {
+            break;
+        }
+        before = answered;
+        thread::sleep(Duration::from_millis(100));
+    }
+    for _ in 0..20 {
+        board.answers_meanwhile()?;
+    }
+    // What it was to hear has waited for it, as long as nobody else needed its socket.
+    for _ in 0..REQUESTS {
+        ensure!(deaf.answer("POST")?.status() == 200);
+    }
+    sending.join().unwrap_or_else(|_| bail!("the sender panicked"))
 }
 
 fn dripping(board: &Subject) -> Result<()> {
