@@ -127,8 +127,10 @@ impl HttpServer {
     ///   the same kind (method, and first segment of the path) as one that was found sleeping are served beside the loops from
     ///   then on, for as long as the kind goes on sleeping.
     ///
-    /// There are [`spare_threads_max`](Builder::spare_threads_max) threads for that. Handlers that compute for long share the
-    /// processors with all others: more threads do not make more of those.
+    /// There are [`spare_threads_max`](Builder::spare_threads_max) threads for that, and one more for each loop, so that the others
+    /// go on when all of those wait. When these wait, too, only requests of kinds that are known to be answered at once are served,
+    /// and all others wait for a thread. Handlers that compute for long share the processors with all others: more threads do not
+    /// make more of those.
     ///
     /// A handler that panics costs its client the connection, or a 500 if nothing was sent, and nobody else anything.
     ///

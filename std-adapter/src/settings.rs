@@ -137,7 +137,8 @@ impl Builder {
     }
 
     /// Threads besides, for handlers that wait; at least 1. Default: 256. They are made when they are needed, and end when they
-    /// are not.
+    /// are not. As many more as [`threads`](Self::threads) are a reserve for the case that all of these wait, and one more handler
+    /// does of which nobody knew.
     #[must_use]
     pub fn spare_threads_max(mut self, threads: usize) -> Self {
         self.settings.spares = threads.max(1);

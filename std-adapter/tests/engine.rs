@@ -51,7 +51,7 @@ impl RequestHandler for Demo {
         self.own += 1;
         let head = response.send_response(status::OK);
         match request.path() {
-            b"/gate" => {
+            path if path.starts_with(b"/gate") => {
                 self.gate.pass();
                 head.end_with(b"at last")
             }
@@ -136,6 +136,53 @@ fn more_waiting_handlers_than_threads_queue() {
     for client in &mut others {
         assert_eq!(client.reply().text(), "at last");
     }
+}
+
+/// All threads wait, and then a handler does of which nobody knew: the others are still served, and so is whoever comes then, as
+/// long as it is known that he does not wait.
+#[test]
+fn the_last_thread_is_for_the_loop() {
+    let demo = Demo::default();
+    let server = Running::with(one_loop().spare_threads_max(2), &demo);
+    let ask = |path: &str| {
+        let mut client = server.client();
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        client
+    };
+    // The first one loses its loop, the second one is served beside it, and there is no thread for the third one.
+    let mut waiting = vec![ask("/gate")];
+    demo.gate.wait_for(1);
+    assert_eq!(server.client().get("/").text(), "Hello there");
+    waiting.push(ask("/gate"));
+    demo.gate.wait_for(2);
+    waiting.push(ask("/gate"));
+    assert_eq!(server.client().get("/").text(), "Hello there");
+
+    waiting.push(ask("/gate-of-another-kind"));
+    demo.gate.wait_for(3);
+    for _ in 0..20 {
+        assert_eq!(server.client().get("/").text(), "Hello there");
+    }
+    // From here on nobody could take the loop over: who is not known waits, and its loop does not.
+    waiting.push(ask("/gate-of-a-third-kind"));
+    let mut stranger = ask("/own");
+    for _ in 0..20 {
+        assert_eq!(server.client().get("/").text(), "Hello there");
+    }
+    // In two pieces it is the same request.
+    let mut pieces = server.client();
+    pieces.send("GET /gate-of-a-fourth-kind HTTP/1.1\r\n");
+    assert_eq!(server.client().get("/").text(), "Hello there");
+    pieces.send("Host: a\r\n\r\n");
+    waiting.push(pieces);
+    for _ in 0..20 {
+        assert_eq!(server.client().get("/").text(), "Hello there");
+    }
+    demo.gate.open();
+    for client in &mut waiting {
+        assert_eq!(client.reply().text(), "at last");
+    }
+    assert_eq!(stranger.reply().text(), "1");
 }
 
 /// The queue is full, or waits for too long: whoever asks is told when to come again, and is not kept waiting.

@@ -103,7 +103,7 @@ impl<H: Handler> Desk<'_, H> {
         self.tally.enter();
         self.kind.set(Some(kind));
         let Some(this) = self.reactor.loops.get(self.index) else { return };
-        if self.turn != Some(this.busy.load(Ordering::Relaxed)) {
+        if self.turn != Some(this.turn()) {
             // An earlier request of this call has waited.
             time_passed();
         } else if self.drives() {
@@ -117,5 +117,9 @@ impl<H: Handler> Desk<'_, H> {
     /// A handler has ended.
     pub(super) fn leave(&self) {
         self.tally.leave();
+        let this = self.reactor.loops.get(self.index).filter(|this| self.turn == Some(this.turn()));
+        if let (true, Some(kind), Some(_)) = (self.drives(), self.kind.get(), this) {
+            self.reactor.kinds.saw_quick(kind);
+        }
     }
 }

@@ -1,22 +1,20 @@
 //! A loop: its sockets, its connections, its deadlines.
 //!
-//! All of it is behind one lock, which the thread that drives the loop holds while it waits and while it keeps its books, and
-//! gives back while it serves a connection. So a spare thread that finds the lock free, and the call still the one that it was
-//! sent for, has the loop and a driver's number of its own; and the thread that comes out of a long handler and finds another
-//! number than its own has lost it. Nobody ever waits for that lock.
+//! All of it belongs to the thread that has its [helm](super::helm): it waits, and serves one connection after the other.
 
 mod accept;
 
 use self::accept::Listening;
 use super::desk::Desk;
 use super::guard::contained;
-use super::inbox::{Inbox, Message};
+use super::helm::Helm;
+use super::message::{Errand, Inbox, Message};
 use super::monitor::{self, Worker};
 use super::peer::{Call, Peer};
 use super::poller::{Occurrence, Poller, Readiness, Socket, WAKER, listener_of};
 use super::serve::{Before, Outcome, Service, Tools};
 use super::slab::{Key, Slab, Stage};
-use super::spare::{Errand, Given, Work};
+use super::spare::{Given, Work};
 use super::timer::Wheel;
 use super::{Handler, Reactor};
 use crate::clock::TICK_MS;
@@ -24,7 +22,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How old a connection without a request is when it is closed because the server ends: its first request may be on its way.
@@ -33,15 +31,11 @@ const LAST_MS: u64 = 1000;
 /// A loop, as other threads see it.
 #[derive(Debug)]
 pub(super) struct Loop<H> {
-    state: Mutex<State<H>>,
+    helm: Helm<State<H>>,
     pub(super) inbox: Inbox<H>,
-    /// The number of the call in which its thread is; 0 outside of calls.
-    pub(super) busy: AtomicU64,
     /// What kind of request it is serving; 0 when that is of no interest.
     pub(super) kind: AtomicU64,
-    /// How many threads have driven it: the number of the one that does. Changed under the lock, and read without it.
-    driver: AtomicU64,
-    /// Who that is.
+    /// The thread that drives it.
     worker: Mutex<Option<Arc<Worker>>>,
     /// Connections that it has, or is going to have.
     connections: AtomicUsize,
@@ -98,48 +92,17 @@ impl<H: Handler> Loop<H> {
             end: None,
         };
         Ok(Self {
-            state: Mutex::new(state),
+            helm: Helm::new(state),
             inbox: Inbox::new(waker),
-            busy: AtomicU64::new(0),
             kind: AtomicU64::new(0),
-            driver: AtomicU64::new(0),
             worker: Mutex::default(),
             connections: AtomicUsize::new(0),
         })
     }
 
-    /// The loop's books, if nobody has them open. (No code panics while it has; if it did, they would still be whole.)
-    fn try_lock(&self) -> Option<MutexGuard<'_, State<H>>> {
-        match self.state.try_lock() {
-            Ok(state) => Some(state),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
-    }
-
-    /// Makes the calling thread its driver, if its last one is still in the call of that number.
-    fn take_over(&self, turn: u64, worker: &Arc<Worker>) -> Option<MutexGuard<'_, State<H>>> {
-        let state = self.try_lock()?;
-        if self.busy.load(Ordering::Relaxed) != turn {
-            return None;
-        }
-        self.driver.fetch_add(1, Ordering::Release);
-        self.busy.store(0, Ordering::Relaxed);
-        *self.worker.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(worker));
-        Some(state)
-    }
-
-    /// Gives the loop back to the thread that was its driver of that number, if it still is.
-    fn go_on(&self, driver: u64) -> Option<MutexGuard<'_, State<H>>> {
-        while self.driver.load(Ordering::Acquire) == driver {
-            match self.try_lock() {
-                Some(state) if self.driver.load(Ordering::Acquire) == driver => return Some(state),
-                Some(_) => return None,
-                // Somebody takes it over, or has come too late for that and is about to go: that is a few instructions.
-                None => std::hint::spin_loop(),
-            }
-        }
-        None
+    /// The call in which its driver is; 0 outside of calls.
+    pub(super) fn turn(&self) -> u64 {
+        self.helm.turn()
     }
 
     /// The thread that drives it.
@@ -157,27 +120,25 @@ pub(super) fn drive<H: Handler>(
     tools: &mut Tools<'_>,
 ) {
     let Some(this) = reactor.loops.get(index) else { return };
-    let Some(mut state) = this.take_over(turn, worker) else { return };
-    let driver = this.driver.load(Ordering::Relaxed);
+    let Some((mut state, driver)) = this.helm.take_over(turn) else { return };
+    *this.worker.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(worker));
     let tally = Arc::clone(&tools.counts.tally);
     loop {
         let Some(mut task) = state.next(reactor, this, index) else { break };
         state.calls += 1;
         let turn = state.calls;
-        this.busy.store(turn, Ordering::Relaxed);
-        drop(state);
+        this.helm.begin(state, turn);
 
         let desk = Desk::new(reactor, index, Some(turn), &tally);
         let Task { key, ref mut peer, call, before } = task;
         let outcome = Service { peer, call, before, tools, desk: &desk }.serve();
         let peer = unless_gone(reactor, task.peer, outcome);
 
-        let Some(again) = this.go_on(driver) else {
+        let Some(again) = this.helm.go_on(driver) else {
             this.inbox.send(Message::Back { key, peer, outcome });
             return;
         };
         state = again;
-        this.busy.store(0, Ordering::Relaxed);
         state.settle(reactor, this, index, key, peer, outcome);
     }
     drop(state);
@@ -197,6 +158,7 @@ pub(super) fn serve_beside<H: Handler>(reactor: &Arc<Reactor<H>>, errand: Errand
     if let Some(kind) = desk.timed_kind() {
         if began.elapsed() < monitor::TICK {
             reactor.kinds.saw_no_wait(kind);
+            reactor.kinds.saw_quick(kind);
         } else {
             reactor.kinds.saw_wait(kind);
         }
@@ -462,7 +424,7 @@ fn millis(duration: Duration) -> u64 {
 
 /// Gives a request to another thread; gives it back when there is none.
 impl<H: Handler> Reactor<H> {
-    fn serve_beside(self: &Arc<Self>, errand: Errand<H>) -> Option<Work<H>> {
+    fn serve_beside(self: &Arc<Self>, errand: Errand<H>) -> Option<Work<Errand<H>>> {
         match self.spares.serve(errand) {
             Given::Taken => None,
             Given::Spawn(work) => self.spawn(work),

@@ -39,7 +39,7 @@ pub(super) enum End {
     Progress(Progress),
     /// Its buffer grows before anybody takes it for too small.
     Grow,
-    /// Its next request is of a kind that waits.
+    /// Its next request belongs on a thread of its own.
     Thread,
 }
 
@@ -59,7 +59,7 @@ impl<H: Handler> Exchange<'_, '_, H> {
                 if self.session.pending().len() == self.full {
                     return self.keep(2 * self.full, desk).unwrap_or(End::Grow);
                 }
-                if self.is_known_to_wait(desk) {
+                if self.belongs_beside(desk) {
                     return End::Thread;
                 }
             }
@@ -137,13 +137,16 @@ impl<H: Handler> Exchange<'_, '_, H> {
         Ok(())
     }
 
-    /// Is there a request whose handler is going to wait?
-    fn is_known_to_wait(&self, desk: &Desk<'_, H>) -> bool {
-        let kinds = &desk.reactor.kinds;
-        !kinds.is_empty()
-            && desk.drives()
-            && !self.session.connection().is_in_head()
-            && !self.guard.refuses()
-            && Kind::of_head(self.session.pending()).is_some_and(|kind| kinds.waits(kind))
+    /// Is there a request whose handler is going to wait, or might, when nobody could take over its loop?
+    fn belongs_beside(&self, desk: &Desk<'_, H>) -> bool {
+        let (kinds, scarce) = (&desk.reactor.kinds, desk.reactor.spares.are_scarce());
+        if (kinds.is_empty() && !scarce) || !desk.drives() || self.guard.refuses() {
+            return false;
+        }
+        let (connection, pending) = (self.session.connection(), self.session.pending());
+        // One that came in pieces is looked at when it is whole.
+        (!connection.is_in_head() || connection.awaits_content() || pending.ends_with(b"\r\n\r\n"))
+            && Kind::of_head(pending)
+                .is_some_and(|kind| kinds.waits(kind) || (scarce && !kinds.is_quick(kind)))
     }
 }

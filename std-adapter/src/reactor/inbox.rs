@@ -1,47 +1,33 @@
 //! What other threads have to say to a loop.
 
-use super::peer::Peer;
-use super::poller::{Socket, Waker};
-use super::serve::Outcome;
-use super::slab::Key;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use super::sync::{AtomicU8, Mutex};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
-#[derive(Debug)]
-pub(super) enum Message<H> {
-    /// A connection that another loop has accepted.
-    New { socket: Socket, address: Option<SocketAddr> },
-    /// A connection of its own that was served elsewhere; without `peer` it is over.
-    Back { key: Key, peer: Option<Box<Peer<H>>>, outcome: Outcome },
-    /// A request that has waited for a thread for too long.
-    Refuse { key: Key, peer: Box<Peer<H>> },
-    /// There is place for connections again.
-    Listen,
-    /// A place is needed: close what is idle for longest.
-    MakePlace,
+/// Ends a loop's wait.
+pub(super) trait Wake {
+    fn wake(&self);
 }
 
 /// Messages, and a call for a loop that sleeps.
 ///
-/// Whoever writes says so and then looks whether the loop sleeps; the loop says that it sleeps and then looks whether somebody
-/// wrote. Both in one order that all threads agree on, so that one of the two sees the other.
+/// Whether it sleeps and whether it is called is one word: of a writer who calls and a loop that goes to sleep, one is first, and
+/// the other one sees it.
 #[derive(Debug)]
-pub(super) struct Inbox<H> {
-    messages: Mutex<Vec<Message<H>>>,
-    has_messages: AtomicBool,
-    sleeps: AtomicBool,
-    waker: Waker,
+pub(super) struct Inbox<M, W> {
+    messages: Mutex<Vec<M>>,
+    state: AtomicU8,
+    waker: W,
 }
 
-impl<H> Inbox<H> {
-    pub(super) fn new(waker: Waker) -> Self {
-        Self {
-            messages: Mutex::new(Vec::new()),
-            has_messages: AtomicBool::new(false),
-            sleeps: AtomicBool::new(false),
-            waker,
-        }
+const AWAKE: u8 = 0;
+const ASLEEP: u8 = 1;
+/// There are messages, and if it slept it was woken.
+const CALLED: u8 = 2;
+
+impl<M, W: Wake> Inbox<M, W> {
+    pub(super) fn new(waker: W) -> Self {
+        Self { messages: Mutex::new(Vec::new()), state: AtomicU8::new(AWAKE), waker }
     }
 
     /// Wakes the loop, without a message.
@@ -49,34 +35,36 @@ impl<H> Inbox<H> {
         self.waker.wake();
     }
 
-    pub(super) fn send(&self, message: Message<H>) {
+    pub(super) fn send(&self, message: M) {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner).push(message);
-        self.has_messages.store(true, Ordering::SeqCst);
-        if self.sleeps.load(Ordering::SeqCst) {
+        if self.state.swap(CALLED, Ordering::AcqRel) == ASLEEP {
             self.waker.wake();
         }
     }
 
-    pub(super) fn take(&self) -> Vec<Message<H>> {
-        if !self.has_messages.load(Ordering::Acquire) {
+    pub(super) fn take(&self) -> Vec<M> {
+        if self.state.load(Ordering::Relaxed) != CALLED {
             return Vec::new();
         }
-        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
-        self.has_messages.store(false, Ordering::Relaxed);
-        std::mem::take(&mut *messages)
+        // Who writes from here on calls anew.
+        self.state.swap(AWAKE, Ordering::AcqRel);
+        std::mem::take(&mut *self.messages.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The loop is going to sleep. False when it must not.
     pub(super) fn sleep(&self) -> bool {
-        self.sleeps.store(true, Ordering::SeqCst);
-        !self.has_messages.load(Ordering::SeqCst)
+        self.state.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
+    /// The loop is awake, or did not sleep. Whatever a thread did before it [found it sleeping](Self::is_asleep) is seen from
+    /// here on.
     pub(super) fn wake_up(&self) {
-        self.sleeps.store(false, Ordering::SeqCst);
+        // When it fails there is a message.
+        _ = self.state.compare_exchange(ASLEEP, AWAKE, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    pub(super) fn sleeps(&self) -> bool {
-        self.sleeps.load(Ordering::SeqCst)
+    /// Does the loop sleep? It is asked by a write, so that a loop that wakes up later sees what was done before.
+    pub(super) fn is_asleep(&self) -> bool {
+        self.state.fetch_or(0, Ordering::AcqRel) == ASLEEP
     }
 }

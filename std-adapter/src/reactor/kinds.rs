@@ -59,13 +59,16 @@ impl Kind {
 #[derive(Debug)]
 pub(super) struct Kinds {
     places: Vec<AtomicU64>,
+    /// Kinds of which one was answered within a tick.
+    quick: Vec<AtomicU64>,
     /// Places that are taken: as long as there are none, nobody looks further.
     known: AtomicUsize,
 }
 
 impl Default for Kinds {
     fn default() -> Self {
-        Self { places: (0..PLACES).map(|_| AtomicU64::new(0)).collect(), known: AtomicUsize::new(0) }
+        let places = || (0..PLACES).map(|_| AtomicU64::new(0)).collect();
+        Self { places: places(), quick: places(), known: AtomicUsize::new(0) }
     }
 }
 
@@ -79,8 +82,24 @@ impl Kinds {
         known != 0 && known >> 8 == kind.0 >> 8
     }
 
+    /// Was one of this kind answered at once, and was none found waiting since?
+    pub(super) fn is_quick(&self, kind: Kind) -> bool {
+        self.quick.get(kind.place()).is_some_and(|place| place.load(Ordering::Relaxed) == kind.0)
+    }
+
+    /// A request of this kind was answered at once.
+    pub(super) fn saw_quick(&self, kind: Kind) {
+        let Some(place) = self.quick.get(kind.place()) else { return };
+        if place.load(Ordering::Relaxed) != kind.0 {
+            place.store(kind.0, Ordering::Relaxed);
+        }
+    }
+
     /// A handler waits in this kind.
     pub(super) fn saw_wait(&self, kind: Kind) {
+        if let (true, Some(place)) = (self.is_quick(kind), self.quick.get(kind.place())) {
+            place.store(0, Ordering::Relaxed);
+        }
         let Some(place) = self.places.get(kind.place()) else { return };
         if place.swap(kind.0 & !0xff | PATIENCE, Ordering::Relaxed) == 0 {
             self.known.fetch_add(1, Ordering::Relaxed);
@@ -127,6 +146,16 @@ mod tests {
         let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(100));
         assert_eq!(Kind::of_head(long.as_bytes()), Some(Kind::of(b"GET", &long.as_bytes()[4..105])));
         assert_eq!(Kind::of_head(b"GET"), None);
+    }
+
+    #[test]
+    fn a_kind_is_quick_until_it_waits() {
+        let (kinds, kind) = (Kinds::default(), Kind::of(b"GET", b"/fast"));
+        assert!(!kinds.is_quick(kind));
+        kinds.saw_quick(kind);
+        assert!(kinds.is_quick(kind) && !kinds.is_quick(Kind::of(b"GET", b"/slow")));
+        kinds.saw_wait(kind);
+        assert!(!kinds.is_quick(kind));
     }
 
     #[test]

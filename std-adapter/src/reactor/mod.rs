@@ -22,10 +22,13 @@ mod desk;
 mod event_loop;
 mod exchange;
 mod guard;
+mod helm;
 mod inbox;
 mod kinds;
 mod lent;
+mod message;
 mod monitor;
+mod nap;
 mod peer;
 mod poller;
 mod proxy;
@@ -35,6 +38,7 @@ mod slab;
 mod slow;
 mod spare;
 mod stream;
+mod sync;
 mod timer;
 
 pub(crate) use rates::Rates;
@@ -49,7 +53,9 @@ use event_loop::Loop;
 use httpling_core::{Config, RequestHandler};
 use kinds::Kinds;
 use lent::Lent;
-use monitor::{Monitor, Worker};
+use message::{Errand, Message};
+use monitor::Worker;
+use nap::Nap;
 use serve::Tools;
 use slab::Stage;
 use spare::{Bounds, Done, Given, Need, Seat, Spares, Work};
@@ -157,10 +163,10 @@ struct Reactor<H> {
     /// Loops that listen.
     listening: AtomicUsize,
     loops: Vec<Loop<H>>,
-    spares: Spares<H>,
+    spares: Spares<Errand<H>>,
     kinds: Kinds,
     lent: Lent,
-    monitor: Monitor,
+    monitor: Nap,
     /// In the system's milliseconds.
     began: u64,
     /// Connections there are, and may be.
@@ -222,7 +228,7 @@ pub(crate) fn run<H: Handler>(
         spares: Spares::new(bounds),
         kinds: Kinds::default(),
         lent: Lent::new(settings.lent_bytes_max),
-        monitor: Monitor::default(),
+        monitor: Nap::default(),
         began: tick_ms(),
         connections: AtomicUsize::new(0),
         connections_max,
@@ -293,7 +299,7 @@ impl<H: Handler> Reactor<H> {
     }
 
     /// Finds a thread for a piece of work. False when there is none.
-    fn employ(self: &Arc<Self>, work: Work<H>, need: Need) -> bool {
+    fn employ(self: &Arc<Self>, work: Work<Errand<H>>, need: Need) -> bool {
         match self.spares.give(work, need) {
             Given::Taken => true,
             Given::Spawn(work) => self.spawn(work).is_none(),
@@ -302,7 +308,7 @@ impl<H: Handler> Reactor<H> {
     }
 
     /// Makes a thread, which begins with this work. Gives the work back when that cannot be.
-    fn spawn(self: &Arc<Self>, work: Work<H>) -> Option<Work<H>> {
+    fn spawn(self: &Arc<Self>, work: Work<Errand<H>>) -> Option<Work<Errand<H>>> {
         // What is moved into a thread that is not made is lost, and a connection is worth more than that.
         let seat = Seat::new(work);
         let (reactor, seat_too) = (Arc::clone(self), Arc::clone(&seat));
@@ -317,7 +323,7 @@ impl<H: Handler> Reactor<H> {
     }
 
     /// A thread's life.
-    fn live(self: &Arc<Self>, seat: &Arc<Seat<H>>) {
+    fn live(self: &Arc<Self>, seat: &Arc<Seat<Errand<H>>>) {
         let mut tools = Tools::new(&self.base);
         let worker = Worker::this(&tools.counts.tally);
         let mut next = seat.take();
@@ -406,7 +412,7 @@ impl<H> Reactor<H> {
         self.connections.fetch_sub(1, Ordering::SeqCst);
         if self.needs_place.load(Ordering::SeqCst) && self.needs_place.swap(false, Ordering::SeqCst) {
             for this in &self.loops {
-                this.inbox.send(inbox::Message::Listen);
+                this.inbox.send(Message::Listen);
             }
         }
     }

@@ -5,15 +5,15 @@
 //! or waits for its turn on a processor, the loop is handed over a few ticks later, and its kind is noted only when the thread
 //! is found sleeping after all: more threads help those who sleep, and nobody else.
 
-use super::inbox::Message;
 use super::kinds::Kind;
+use super::message::{Errand, Message};
+use super::nap::Nap;
 use super::slow::SlowHandlers;
 use super::spare::{Need, Work};
 use super::{Handler, Reactor};
 use crate::metrics::{Event, Tally};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::thread::Thread;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How long a call may hold up a loop.
@@ -63,41 +63,16 @@ struct Watched {
     ticks: u32,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Monitor {
-    thread: OnceLock<Thread>,
-    sleeps: AtomicBool,
-    ended: AtomicBool,
-}
-
-impl Monitor {
-    /// A loop is awake: so is the monitor.
-    pub(super) fn wake(&self) {
-        if self.sleeps.load(Ordering::SeqCst)
-            && self.sleeps.swap(false, Ordering::SeqCst)
-            && let Some(thread) = self.thread.get()
-        {
-            thread.unpark();
-        }
-    }
-
-    pub(super) fn end(&self) {
-        self.ended.store(true, Ordering::SeqCst);
-        if let Some(thread) = self.thread.get() {
-            thread.unpark();
-        }
-    }
-}
-
 /// The monitor's life.
 pub(super) fn watch<H: Handler>(reactor: &Arc<Reactor<H>>) {
-    let monitor = &reactor.monitor;
-    _ = monitor.thread.set(std::thread::current());
+    let nap: &Nap = &reactor.monitor;
+    nap.belongs_to(std::thread::current());
+    let is_overdue = |errand: &Errand<H>| errand.since.elapsed() >= reactor.settings.queue_patience;
     let mut seen = vec![Seen::default(); reactor.loops.len()];
     let mut watched: Vec<Watched> = Vec::new();
     let mut slow = SlowHandlers::default();
     let (mut quiet, mut ticks) = (0, 0);
-    while !monitor.ended.load(Ordering::SeqCst) {
+    while !nap.has_ended() {
         for (index, seen) in seen.iter_mut().enumerate() {
             watched.extend(look(reactor, index, seen));
         }
@@ -112,7 +87,7 @@ pub(super) fn watch<H: Handler>(reactor: &Arc<Reactor<H>>) {
             }
             !sleeps
         });
-        for errand in reactor.spares.take_overdue(reactor.settings.queue_patience) {
+        for errand in reactor.spares.take_overdue(is_overdue) {
             reactor.counters.count(Event::QueueTimeOut);
             if let Some(this) = reactor.loops.get(errand.index) {
                 this.inbox.send(Message::Refuse { key: errand.key, peer: errand.peer });
@@ -127,18 +102,11 @@ pub(super) fn watch<H: Handler>(reactor: &Arc<Reactor<H>>) {
             std::thread::sleep(TICK);
             continue;
         }
-        // A loop that wakes up looks at this after it has said that it is awake, and this looks at the loops after it.
-        monitor.sleeps.store(true, Ordering::SeqCst);
-        while monitor.sleeps.load(Ordering::SeqCst)
-            && !monitor.ended.load(Ordering::SeqCst)
-            && !has_work(reactor)
-        {
-            match slow.look(reactor) {
-                Some(patience) => std::thread::park_timeout(patience),
-                None => std::thread::park(),
-            }
-        }
-        monitor.sleeps.store(false, Ordering::SeqCst);
+        let park = || match slow.look(reactor) {
+            Some(patience) => std::thread::park_timeout(patience),
+            None => std::thread::park(),
+        };
+        nap.rest(|| has_work(reactor), park);
         quiet = 0;
     }
 }
@@ -146,7 +114,7 @@ pub(super) fn watch<H: Handler>(reactor: &Arc<Reactor<H>>) {
 /// Looks at one loop, and hands it over if it is stuck. Tells of a call that is to be watched.
 fn look<H: Handler>(reactor: &Arc<Reactor<H>>, index: usize, seen: &mut Seen) -> Option<Watched> {
     let this = reactor.loops.get(index)?;
-    let call = this.busy.load(Ordering::Relaxed);
+    let call = this.turn();
     if call == 0 || call != seen.call {
         *seen = Seen { call, ticks: 0 };
         return None;
@@ -171,7 +139,7 @@ fn look<H: Handler>(reactor: &Arc<Reactor<H>>, index: usize, seen: &mut Seen) ->
 }
 
 fn has_work<H: Handler>(reactor: &Reactor<H>) -> bool {
-    reactor.loops.iter().any(|this| !this.inbox.sleeps()) || reactor.spares.has_queue()
+    reactor.loops.iter().any(|this| !this.inbox.is_asleep()) || reactor.spares.has_queue()
 }
 
 /// The system's number of the calling thread.

@@ -2,184 +2,188 @@
 //!
 //! All are alike. A thread whose loop was handed over finishes its handler and joins the ones that wait; one of those drives the
 //! loop meanwhile. Their number is bounded, and so is that of the requests that wait for one.
+//!
+//! The last ones, as many as there are loops, are a reserve: they never serve a request that is known to wait beside its loop,
+//! nor wait for clients. They are for loops that a handler holds up. When some of them are needed for that, requests of
+//! kinds that nobody knows go to the queue (see [`Spares::are_scarce`]): so a loop is stuck for long only when a handler waits whose
+//! kind never did.
 
-use super::peer::Peer;
-use super::slab::Key;
+use super::sync::{AtomicUsize, Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 /// A thread that had nothing to do for so long ends, if there are more than one for each loop.
 const IDLE: Duration = Duration::from_secs(10);
 
 /// What a thread can do.
 #[derive(Debug)]
-pub(super) enum Work<H> {
+pub(super) enum Work<E> {
     /// Drive a loop, if it is still in the call of that number.
     Drive { index: usize, turn: u64 },
     /// Serve a request of a kind that waits.
-    Serve(Errand<H>),
-}
-
-/// A connection whose handler may wait, and where it belongs.
-#[derive(Debug)]
-pub(super) struct Errand<H> {
-    pub(super) index: usize,
-    pub(super) key: Key,
-    pub(super) peer: Box<Peer<H>>,
-    pub(super) since: Instant,
+    Serve(E),
 }
 
 /// How many threads, and how many requests that wait for one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub(super) loops: usize,
-    /// Threads beside those that drive loops.
+    /// Threads beside those that drive loops and those that are their reserve; at least 1.
     pub(super) spares: usize,
     pub(super) queue: usize,
 }
 
+impl Bounds {
+    fn threads_max(&self) -> usize {
+        self.loops + self.spares + self.loops
+    }
+}
+
 /// The threads of a server.
 #[derive(Debug)]
-pub(super) struct Spares<H> {
+pub(super) struct Spares<E> {
     bounds: Bounds,
-    state: Mutex<State<H>>,
+    state: Mutex<State<E>>,
+    /// Threads with nothing to do, and those that can still be made. Changed under the lock, and read without it.
+    free: AtomicUsize,
 }
 
 #[derive(Debug)]
-struct State<H> {
+struct State<E> {
     /// Threads with nothing to do; the one that worked last is last, and works next.
-    idle: Vec<Arc<Seat<H>>>,
+    idle: Vec<Arc<Seat<E>>>,
     threads: usize,
     /// Threads that serve requests beside the loops.
     serving: usize,
-    queue: VecDeque<Errand<H>>,
+    queue: VecDeque<E>,
     ended: bool,
 }
 
 /// Where a thread waits: always for a change of the pool's state.
 #[derive(Debug)]
-pub(super) struct Seat<H> {
-    work: Mutex<Option<Work<H>>>,
+pub(super) struct Seat<E> {
+    work: Mutex<Option<Work<E>>>,
     changed: Condvar,
 }
 
 /// Why does a loop need a thread?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
-    /// Its own is about to wait for a client. Clients can make as many threads wait as they like, so they do not get them all.
+    /// Its own is about to wait for a client. Clients can make as many threads wait as they like, so they do not get the reserve.
     Client,
-    /// It has none, or its own is stuck in a handler.
+    /// It has none, or its own is stuck in a handler, or will be.
     Handler,
 }
 
 /// What became of work that was given away.
 #[derive(Debug)]
-pub(super) enum Given<H> {
+pub(super) enum Given<E> {
     /// A thread has it, or will.
     Taken,
     /// A thread must be made for it.
-    Spawn(Work<H>),
+    Spawn(Work<E>),
     /// There are no more threads.
-    Refused(Work<H>),
+    Refused(Work<E>),
 }
 
-impl<H> Spares<H> {
+impl<E> Spares<E> {
     pub(super) fn new(bounds: Bounds) -> Self {
         let state = State { idle: Vec::new(), threads: 0, serving: 0, queue: VecDeque::new(), ended: false };
-        Self { bounds, state: Mutex::new(state) }
+        let free = AtomicUsize::new(bounds.threads_max());
+        Self { bounds, state: Mutex::new(state), free }
     }
 
     /// No code panics while it holds the lock; if it did, the state would still be whole.
-    fn lock(&self) -> MutexGuard<'_, State<H>> {
+    fn lock(&self) -> MutexGuard<'_, State<E>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Finds a thread for a loop.
-    pub(super) fn give(&self, work: Work<H>, need: Need) -> Given<H> {
+    pub(super) fn give(&self, work: Work<E>, need: Need) -> Given<E> {
         let mut state = self.lock();
-        if need == Need::Client && self.free(&state) <= self.kept_free() {
+        if need == Need::Client && self.is_down_to_reserve(&state) {
             return Given::Refused(work);
         }
-        self.give_locked(&mut state, work)
+        self.employ(&mut state, work)
     }
 
-    /// Threads that have nothing to do, or could be made.
-    fn free(&self, state: &State<H>) -> usize {
-        (state.idle.len() + self.bounds.loops + self.bounds.spares).saturating_sub(state.threads)
-    }
-
-    /// Threads that clients cannot take by being slow: one for each loop, but all of them only if there is one more.
-    fn kept_free(&self) -> usize {
-        self.bounds.loops.min(self.bounds.spares.saturating_sub(1))
-    }
-
-    /// Finds a thread for a request, or a place in the queue. Threads enough for all loops are left free.
-    pub(super) fn serve(&self, errand: Errand<H>) -> Given<H> {
+    /// Finds a thread for a request, or a place in the queue.
+    pub(super) fn serve(&self, errand: E) -> Given<E> {
         let mut state = self.lock();
-        let mut work = Work::Serve(errand);
-        if state.serving < self.serving_max() {
-            match self.give_locked(&mut state, work) {
-                // All threads have something to do, if only to notice that they have nothing. The next one takes it from the queue.
-                Given::Refused(refused) => work = refused,
-                given => {
-                    state.serving += 1;
-                    return given;
-                }
-            }
+        if !self.is_down_to_reserve(&state) {
+            state.serving += 1;
+            return self.employ(&mut state, Work::Serve(errand));
         }
-        match work {
-            Work::Serve(errand) if state.queue.len() < self.bounds.queue => {
-                state.queue.push_back(errand);
-                Given::Taken
-            }
-            work => Given::Refused(work),
-        }
-    }
-
-    fn serving_max(&self) -> usize {
-        self.bounds.spares.saturating_sub(self.kept_free())
-    }
-
-    fn give_locked(&self, state: &mut State<H>, work: Work<H>) -> Given<H> {
-        if let Some(seat) = state.idle.pop() {
-            seat.put(work);
-            seat.changed.notify_one();
+        if state.queue.len() < self.bounds.queue {
+            state.queue.push_back(errand);
             return Given::Taken;
         }
-        if state.threads >= self.bounds.loops + self.bounds.spares {
-            return Given::Refused(work);
-        }
-        state.threads += 1;
-        Given::Spawn(work)
+        Given::Refused(Work::Serve(errand))
+    }
+
+    /// Is there, as far as is known, a loop that nobody could take over?
+    pub(super) fn are_scarce(&self) -> bool {
+        self.free.load(Ordering::Relaxed) < self.bounds.loops
+    }
+
+    fn free(&self, state: &State<E>) -> usize {
+        state.idle.len() + self.bounds.threads_max().saturating_sub(state.threads)
+    }
+
+    fn is_down_to_reserve(&self, state: &State<E>) -> bool {
+        self.free(state) <= self.bounds.loops
+    }
+
+    /// Something has changed.
+    fn note(&self, state: &State<E>) {
+        self.free.store(self.free(state), Ordering::Relaxed);
+    }
+
+    fn employ(&self, state: &mut State<E>, work: Work<E>) -> Given<E> {
+        let given = if let Some(seat) = state.idle.pop() {
+            seat.put(work);
+            seat.changed.notify_one();
+            Given::Taken
+        } else if state.threads < self.bounds.threads_max() {
+            state.threads += 1;
+            Given::Spawn(work)
+        } else {
+            Given::Refused(work)
+        };
+        self.note(state);
+        given
     }
 
     /// A thread that was to be made was not.
-    pub(super) fn not_spawned(&self, work: &Work<H>) {
+    pub(super) fn not_spawned(&self, work: &Work<E>) {
         let mut state = self.lock();
         state.threads -= 1;
         if let Work::Serve(_) = work {
             state.serving -= 1;
         }
+        self.note(&state);
     }
 
     /// The next work of a thread that has `done` its last; `None` when it is to end.
-    pub(super) fn next(&self, seat: &Arc<Seat<H>>, done: Done) -> Option<Work<H>> {
+    pub(super) fn next(&self, seat: &Arc<Seat<E>>, done: Done) -> Option<Work<E>> {
         let mut state = self.lock();
         if done == Done::Served {
             state.serving -= 1;
         }
         if state.ended {
-            state.threads -= 1;
-            return None;
+            return self.leave(&mut state);
         }
-        if state.serving < self.serving_max()
+        state.idle.push(Arc::clone(seat));
+        if !self.is_down_to_reserve(&state)
             && let Some(errand) = state.queue.pop_front()
         {
+            state.idle.pop();
             state.serving += 1;
             return Some(Work::Serve(errand));
         }
-        state.idle.push(Arc::clone(seat));
+        self.note(&state);
         // As many as there are loops are kept, and sleep until they are needed.
         let kept = state.idle.len() <= self.bounds.loops;
         loop {
@@ -187,8 +191,7 @@ impl<H> Spares<H> {
                 return Some(work);
             }
             if state.ended {
-                state.threads -= 1;
-                return None;
+                return self.leave(&mut state);
             }
             if kept {
                 state = seat.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -202,18 +205,24 @@ impl<H> Spares<H> {
                 state.idle.retain(|idle| !Arc::ptr_eq(idle, seat));
                 // Unless it was just given work.
                 if state.idle.len() < before {
-                    state.threads -= 1;
-                    return None;
+                    return self.leave(&mut state);
                 }
             }
         }
     }
 
-    /// Requests that have waited for `patience`.
-    pub(super) fn take_overdue(&self, patience: Duration) -> Vec<Errand<H>> {
+    /// A thread ends.
+    fn leave(&self, state: &mut State<E>) -> Option<Work<E>> {
+        state.threads -= 1;
+        self.note(state);
+        None
+    }
+
+    /// Requests that have waited for too long.
+    pub(super) fn take_overdue(&self, is_overdue: impl Fn(&E) -> bool) -> Vec<E> {
         let mut overdue = Vec::new();
         let mut state = self.lock();
-        while state.queue.front().is_some_and(|errand| errand.since.elapsed() >= patience) {
+        while state.queue.front().is_some_and(&is_overdue) {
             overdue.extend(state.queue.pop_front());
         }
         overdue
@@ -250,17 +259,17 @@ pub(super) enum Done {
     Served,
 }
 
-impl<H> Seat<H> {
+impl<E> Seat<E> {
     /// For a new thread, with its first work.
-    pub(super) fn new(work: Work<H>) -> Arc<Self> {
+    pub(super) fn new(work: Work<E>) -> Arc<Self> {
         Arc::new(Self { work: Mutex::new(Some(work)), changed: Condvar::new() })
     }
 
-    fn put(&self, work: Work<H>) {
+    fn put(&self, work: Work<E>) {
         *self.work.lock().unwrap_or_else(PoisonError::into_inner) = Some(work);
     }
 
-    pub(super) fn take(&self) -> Option<Work<H>> {
+    pub(super) fn take(&self) -> Option<Work<E>> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

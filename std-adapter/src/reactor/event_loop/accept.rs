@@ -2,7 +2,7 @@
 
 use super::{Loop, PAUSE, State, millis};
 use crate::metrics::Event;
-use crate::reactor::inbox::Message;
+use crate::reactor::message::Message;
 use crate::reactor::peer::{Call, Peer, Speaker};
 use crate::reactor::poller::{ACCEPT_UNTIL_EMPTY, Listener, Poller, Socket, listener_token};
 use crate::reactor::slab::{Key, Stage};

@@ -1,0 +1,42 @@
+//! What goes from thread to thread.
+
+use super::inbox;
+use super::peer::Peer;
+use super::poller::{Socket, Waker};
+use super::serve::Outcome;
+use super::slab::Key;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+/// To a loop.
+#[derive(Debug)]
+pub(super) enum Message<H> {
+    /// A connection that another loop has accepted.
+    New { socket: Socket, address: Option<SocketAddr> },
+    /// A connection of its own that was served elsewhere; without `peer` it is over.
+    Back { key: Key, peer: Option<Box<Peer<H>>>, outcome: Outcome },
+    /// A request that has waited for a thread for too long.
+    Refuse { key: Key, peer: Box<Peer<H>> },
+    /// There is place for connections again.
+    Listen,
+    /// A place is needed: close what is idle for longest.
+    MakePlace,
+}
+
+/// To a spare thread: a connection whose handler may wait, and where it belongs.
+#[derive(Debug)]
+pub(super) struct Errand<H> {
+    pub(super) index: usize,
+    pub(super) key: Key,
+    pub(super) peer: Box<Peer<H>>,
+    pub(super) since: Instant,
+}
+
+/// A loop's.
+pub(super) type Inbox<H> = inbox::Inbox<Message<H>, Waker>;
+
+impl inbox::Wake for Waker {
+    fn wake(&self) {
+        Self::wake(self);
+    }
+}
