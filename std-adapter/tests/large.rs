@@ -269,7 +269,7 @@ fn slow_uploads_lock_nobody_out() {
         assert_eq!(client.reply().text(), LENGTH.to_string());
         whole += 1;
     }
-    assert!((1..THREADS).contains(&whole), "{whole} had a thread");
+    assert!((1..=THREADS).contains(&whole), "{whole} had a thread");
 }
 
 /// Heads that do not end may have so much memory together, and no more; and they give it back.
