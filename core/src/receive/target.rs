@@ -156,66 +156,61 @@ fn end_of_reg_name(octets: &[u8]) -> usize {
 /// What stands between the brackets: `IPv6address`, or `"v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" )`.
 fn is_ip_literal(octets: &[u8]) -> bool {
     let [b'v' | b'V', future @ ..] = octets else { return is_ipv6(octets) };
-    octets::split_once(future, b'.').is_some_and(|(version, address)| {
-        let address_octet = |octet: &u8| *octet == b':' || octets::is(*octet, REG_NAME);
-        !version.is_empty()
-            && octets::are(version, HEX)
-            && !address.is_empty()
-            && address.iter().all(address_octet)
-    })
+    let digits = octets::end_of(HEX, future, 0);
+    let Some([b'.', address @ ..]) = future.get(digits..) else { return false };
+    let is_address_octet = |&octet: &u8| octet == b':' || octets::is(octet, REG_NAME);
+    digits > 0 && !address.is_empty() && address.iter().all(is_address_octet)
 }
 
 /// Eight groups of one to four hexadecimal digits; one run of groups may be left out as `::`; the last two may be an
 /// IPv4 address. (The standard library's parser says the same, and costs a kilobyte more of flash.)
 fn is_ipv6(octets: &[u8]) -> bool {
-    // `::` stands for at least one group.
-    let complete = |groups, shortened| if shortened { groups < 8 } else { groups == 8 };
-    let mut groups = 0;
-    let mut shortened = false;
-    let mut rest = octets;
-    if let [b':', b':', after @ ..] = rest {
-        shortened = true;
-        rest = after;
-        if rest.is_empty() {
-            return true;
-        }
-    }
-    loop {
-        let digits = rest.iter().take_while(|&&octet| octets::is(octet, HEX)).count();
-        let after = rest.get(digits..).unwrap_or_default();
-        if after.first() == Some(&b'.') {
-            groups += 2;
-            return is_ipv4(rest) && complete(groups, shortened);
-        }
-        groups += 1;
-        if !(1..=4).contains(&digits) || groups > 8 {
-            return false;
-        }
-        rest = match after {
-            [] => return complete(groups, shortened),
-            [b':', b':', after @ ..] if !shortened => {
-                shortened = true;
-                if after.is_empty() {
-                    return groups < 8;
-                }
-                after
+    let mut groups = 0usize;
+    let mut digits = 0;
+    let mut is_shortened = false;
+    for (at, &octet) in octets.iter().enumerate() {
+        match octet {
+            b':' if digits > 0 => (groups, digits) = (groups + 1, 0),
+            // There is no group before this colon: it is the first of all, or the second of two.
+            b':' if at == 0 && octets.starts_with(b"::") => {}
+            b':' if at > 0 && !is_shortened => is_shortened = true,
+            b'.' if is_ipv4(octets.get(at - digits..).unwrap_or_default()) => {
+                return is_whole(groups + 2, is_shortened);
             }
-            [b':', after @ ..] => after,
+            _ if octets::is(octet, HEX) && digits < 4 => digits += 1,
             _ => return false,
-        };
+        }
     }
+    match digits {
+        0 => octets.ends_with(b"::") && is_whole(groups, is_shortened),
+        _ => is_whole(groups + 1, is_shortened),
+    }
+}
+
+/// `::` stands for at least one group.
+fn is_whole(groups: usize, is_shortened: bool) -> bool {
+    if is_shortened { groups < 8 } else { groups == 8 }
 }
 
 /// Four numbers up to 255 without leading zeros.
 fn is_ipv4(octets: &[u8]) -> bool {
-    let number = |digits: &[u8]| match digits {
-        [b'0'] => true,
-        [b'1'..=b'9', rest @ ..] if rest.len() < 3 => {
-            crate::syntax::decimal::parse(digits).is_some_and(|number| number <= 255)
+    let mut dots = 0;
+    let mut number = None;
+    for &octet in octets {
+        number = match (octet, number) {
+            (b'.', Some(_)) => {
+                dots += 1;
+                None
+            }
+            (b'0'..=b'9', None) => Some(u16::from(octet - b'0')),
+            (b'0'..=b'9', Some(before @ 1..=25)) => Some(before * 10 + u16::from(octet - b'0')),
+            _ => return false,
+        };
+        if number > Some(255) {
+            return false;
         }
-        _ => false,
-    };
-    octets.split(|&octet| octet == b'.').count() == 4 && octets.split(|&octet| octet == b'.').all(number)
+    }
+    dots == 3 && number.is_some()
 }
 
 #[cfg(test)]
