@@ -7,10 +7,10 @@ use crate::receive::framing::Framing;
 use crate::syntax::decimal;
 use crate::syntax::error::RequestError;
 use crate::syntax::limits::Limits;
-use crate::syntax::octets::{self, QUOTED, TOKEN, VALUE};
+use crate::syntax::octets::{self, HEX, TOKEN, VALUE};
 
-/// Where in a content the next octet stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where in a content the next octet stands. The states of one line follow one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 #[repr(u8)]
 enum State {
     /// Behind its end.
@@ -22,6 +22,8 @@ enum State {
     /// Before the CR, or the LF, after a chunk.
     ChunkEnd,
     ChunkLineFeed,
+    /// Before the LF after a chunk-size.
+    SizeLineFeed,
     /// Before the first digit of a chunk-size, or behind it.
     Size,
     SizeDigits,
@@ -35,8 +37,6 @@ enum State {
     Quoted,
     QuotedPair,
     AfterQuoted,
-    /// Before the LF after a chunk-size.
-    SizeLineFeed,
     /// At the beginning of a trailer line, in its name, in its value.
     Trailer,
     TrailerName,
@@ -193,113 +193,240 @@ impl Content {
 
     /// One octet of the chunked framing.
     fn step(&mut self, octet: u8, limits: &Limits) -> Result<(), RequestError> {
-        use State::{
-            AfterName, AfterQuoted, BeforeName, BeforeSemicolon, BeforeValue, Chunk, ChunkEnd, ChunkLineFeed,
-            Counted, Done, LastLineFeed, Name, Quoted, QuotedPair, Size, SizeDigits, SizeLineFeed, Trailer,
-            TrailerLineFeed, TrailerName, TrailerValue, Value,
-        };
-        let white = matches!(octet, b' ' | b'\t');
-        let token = octets::is(octet, TOKEN);
         let state = self.state;
-        if !matches!(state, ChunkEnd | ChunkLineFeed | SizeLineFeed) {
-            self.count_octet(octet, limits)?;
-        }
-        self.state = match (state, octet) {
-            (ChunkEnd, b'\r') => ChunkLineFeed,
-            (ChunkLineFeed, b'\n') => {
+        self.count_octet(octet, limits)?;
+        let next = NEXT.get(state as usize).and_then(|row| *row.get(Class::of(octet) as usize)?);
+        self.state = match (state, next) {
+            (State::Trailer, next) if octet != b'\r' => self.begin_trailer(octet, next, limits)?,
+            (_, None) => return Err(state.error(octet)),
+            (State::ChunkLineFeed, Some(next)) => {
                 (self.line, self.count, self.left) = (0, 0, 0);
-                Size
+                next
             }
-            (ChunkEnd | ChunkLineFeed, _) => return Err(RequestError::ChunkEnd),
-
-            (Size | SizeDigits, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') if self.count < SIZE_DIGITS_MAX => {
-                let size = decimal::push_digit(self.left, octet, 16).ok_or(RequestError::ChunkSize)?;
-                self.left = size;
-                self.count += 1;
-                SizeDigits
-            }
-            (Size, _) => return Err(RequestError::ChunkSize),
-            (SizeDigits | BeforeSemicolon | Name | AfterName | Value | AfterQuoted, b';') => BeforeName,
-            (SizeDigits | Name | Value | AfterQuoted, b'\r') => SizeLineFeed,
-            // White space must be followed by a semicolon here: "5 \r\n" is read differently by different readers.
-            (SizeDigits | BeforeSemicolon | Value | AfterQuoted, b' ' | b'\t') => BeforeSemicolon,
-            (SizeDigits, _) => return Err(RequestError::ChunkSize),
-            (BeforeName, _) if white => BeforeName,
-            (BeforeName | Name, _) if token => Name,
-            (Name | AfterName, b' ' | b'\t') => AfterName,
-            (Name | AfterName, b'=') => BeforeValue,
-            (BeforeValue, b'"') => Quoted,
-            (BeforeValue, _) if white => BeforeValue,
-            (BeforeValue | Value, _) if token => Value,
-            (Quoted, b'"') => AfterQuoted,
-            (Quoted, b'\\') => QuotedPair,
-            (Quoted, _) if octets::is(octet, QUOTED) => Quoted,
-            (QuotedPair, _) if octets::is(octet, VALUE) => Quoted,
-            (SizeLineFeed, b'\n') => {
-                if self.left > self.allowed {
-                    return Err(RequestError::ContentTooLarge);
+            (State::SizeLineFeed, Some(next)) => self.end_size(limits)?.unwrap_or(next),
+            (_, Some(State::SizeDigits)) => {
+                if self.count >= SIZE_DIGITS_MAX {
+                    return Err(RequestError::ChunkSize);
                 }
-                self.allowed -= self.left;
-                if self.left > 0 {
-                    Chunk
-                } else {
-                    self.extra = limits.field_section_bytes_max;
-                    self.count = 0;
-                    Trailer
-                }
-            }
-            (SizeLineFeed, _) => return Err(RequestError::LineEnd),
-
-            (Trailer, b'\r') => LastLineFeed,
-            (Trailer, b' ' | b'\t') if self.count > 0 => return Err(RequestError::FoldedLine),
-            (Trailer, _) if self.count >= limits.fields_max => return Err(RequestError::TooManyFields),
-            (Trailer, _) if token => {
+                self.left = self.left << 4 | u64::from(decimal::hex_digit(octet));
                 self.count += 1;
-                TrailerName
+                State::SizeDigits
             }
-            (TrailerName, _) if token => TrailerName,
-            (TrailerName, b':') => TrailerValue,
-            (Trailer | TrailerName, _) => return Err(RequestError::FieldName),
-            (TrailerValue, b'\r') => TrailerLineFeed,
-            (TrailerValue, b'\n') => return Err(RequestError::LineEnd),
-            (TrailerValue, _) if octets::is(octet, VALUE) => TrailerValue,
-            (TrailerValue, _) => return Err(RequestError::FieldValue),
-            (TrailerLineFeed, b'\n') => Trailer,
-            (LastLineFeed, b'\n') => Done,
-            (TrailerLineFeed | LastLineFeed, _) => return Err(RequestError::LineEnd),
-
-            (
-                BeforeSemicolon | BeforeName | Name | AfterName | BeforeValue | Value | Quoted | QuotedPair
-                | AfterQuoted | Counted | Chunk | Done,
-                _,
-            ) => return Err(RequestError::ChunkExtension),
+            (_, Some(next)) => next,
         };
         Ok(())
     }
 
-    /// Counts an octet against the limits of its line.
+    /// At the end of a chunk-size line. After the last chunk there are trailers in the place of octets.
+    fn end_size(&mut self, limits: &Limits) -> Result<Option<State>, RequestError> {
+        if self.left > self.allowed {
+            return Err(RequestError::ContentTooLarge);
+        }
+        self.allowed -= self.left;
+        if self.left > 0 {
+            return Ok(None);
+        }
+        self.extra = limits.field_section_bytes_max;
+        self.count = 0;
+        Ok(Some(State::Trailer))
+    }
+
+    /// At the first octet of a trailer line.
+    fn begin_trailer(
+        &mut self,
+        octet: u8,
+        next: Option<State>,
+        limits: &Limits,
+    ) -> Result<State, RequestError> {
+        if self.count > 0 && matches!(octet, b' ' | b'\t') {
+            return Err(RequestError::FoldedLine);
+        }
+        if self.count >= limits.fields_max {
+            return Err(RequestError::TooManyFields);
+        }
+        self.count += 1;
+        next.ok_or(RequestError::FieldName)
+    }
+
+    /// Counts an octet against the limits of its line. They do not count line ends, but for those of trailer lines.
     fn count_octet(&mut self, octet: u8, limits: &Limits) -> Result<(), RequestError> {
-        use State::{LastLineFeed, Size, SizeDigits, Trailer, TrailerLineFeed, TrailerName, TrailerValue};
-        match self.state {
-            Trailer if octet == b'\r' => {}
-            LastLineFeed => {}
-            Trailer | TrailerName | TrailerValue | TrailerLineFeed => {
+        if self.state >= State::Trailer {
+            if self.state < State::LastLineFeed && !(self.state == State::Trailer && octet == b'\r') {
                 self.extra = self.extra.checked_sub(1).ok_or(RequestError::FieldsTooLarge)?;
             }
-            state if octet != b'\r' => {
-                if self.line >= limits.chunk_line_bytes_max {
-                    return Err(RequestError::ChunkExtension);
-                }
-                self.line += 1;
-                if !matches!(state, Size | SizeDigits) || octet == b';' {
-                    self.extra = self.extra.checked_sub(1).ok_or(RequestError::ChunkExtension)?;
-                }
+        } else if self.state >= State::Size && octet != b'\r' {
+            if self.line >= limits.chunk_line_bytes_max {
+                return Err(RequestError::ChunkExtension);
             }
-            _ => {}
+            self.line += 1;
+            if self.state > State::SizeDigits || octet == b';' {
+                self.extra = self.extra.checked_sub(1).ok_or(RequestError::ChunkExtension)?;
+            }
         }
         Ok(())
     }
 }
+
+/// What octets the grammar of chunks tells apart.
+#[derive(Clone, Copy)]
+enum Class {
+    CarriageReturn,
+    LineFeed,
+    White,
+    Semicolon,
+    Colon,
+    Equals,
+    Quote,
+    Backslash,
+    Hex,
+    /// Another octet of a token.
+    Token,
+    /// Another octet of a field value.
+    Visible,
+    Control,
+}
+
+impl Class {
+    const COUNT: usize = Self::Control as usize + 1;
+    const ALL: [Self; Self::COUNT] = [
+        Self::CarriageReturn,
+        Self::LineFeed,
+        Self::White,
+        Self::Semicolon,
+        Self::Colon,
+        Self::Equals,
+        Self::Quote,
+        Self::Backslash,
+        Self::Hex,
+        Self::Token,
+        Self::Visible,
+        Self::Control,
+    ];
+
+    fn of(octet: u8) -> Self {
+        match octet {
+            b'\r' => Self::CarriageReturn,
+            b'\n' => Self::LineFeed,
+            b' ' | b'\t' => Self::White,
+            b';' => Self::Semicolon,
+            b':' => Self::Colon,
+            b'=' => Self::Equals,
+            b'"' => Self::Quote,
+            b'\\' => Self::Backslash,
+            _ if octets::is(octet, HEX) => Self::Hex,
+            _ if octets::is(octet, TOKEN) => Self::Token,
+            _ if octets::is(octet, VALUE) => Self::Visible,
+            _ => Self::Control,
+        }
+    }
+}
+
+impl State {
+    const COUNT: usize = Self::LastLineFeed as usize + 1;
+    const ALL: [Self; Self::COUNT] = [
+        Self::Done,
+        Self::Counted,
+        Self::Chunk,
+        Self::ChunkEnd,
+        Self::ChunkLineFeed,
+        Self::SizeLineFeed,
+        Self::Size,
+        Self::SizeDigits,
+        Self::BeforeSemicolon,
+        Self::BeforeName,
+        Self::Name,
+        Self::AfterName,
+        Self::BeforeValue,
+        Self::Value,
+        Self::Quoted,
+        Self::QuotedPair,
+        Self::AfterQuoted,
+        Self::Trailer,
+        Self::TrailerName,
+        Self::TrailerValue,
+        Self::TrailerLineFeed,
+        Self::LastLineFeed,
+    ];
+
+    /// The grammar (RFC 9112 §7.1): where the octet after one of this class stands, if it may stand here.
+    const fn after(self, class: Class) -> Option<Self> {
+        use State::{
+            AfterName, AfterQuoted, BeforeName, BeforeSemicolon, BeforeValue, Chunk, ChunkEnd, ChunkLineFeed,
+            Done, LastLineFeed, Name, Quoted, QuotedPair, Size, SizeDigits, SizeLineFeed, Trailer,
+            TrailerLineFeed, TrailerName, TrailerValue, Value,
+        };
+        Some(match (self, class) {
+            (ChunkEnd, Class::CarriageReturn) => ChunkLineFeed,
+            (ChunkLineFeed, Class::LineFeed) => Size,
+
+            (Size | SizeDigits, Class::Hex) => SizeDigits,
+            (SizeDigits | BeforeSemicolon | Name | AfterName | Value | AfterQuoted, Class::Semicolon) => {
+                BeforeName
+            }
+            (SizeDigits | Name | Value | AfterQuoted, Class::CarriageReturn) => SizeLineFeed,
+            // White space must be followed by a semicolon here: "5 \r\n" is read differently by different readers.
+            (SizeDigits | BeforeSemicolon | Value | AfterQuoted, Class::White) => BeforeSemicolon,
+            (BeforeName, Class::White) => BeforeName,
+            (BeforeName | Name, Class::Hex | Class::Token) => Name,
+            (Name | AfterName, Class::White) => AfterName,
+            (Name | AfterName, Class::Equals) => BeforeValue,
+            (BeforeValue, Class::White) => BeforeValue,
+            (BeforeValue, Class::Quote) => Quoted,
+            (BeforeValue | Value, Class::Hex | Class::Token) => Value,
+            (Quoted, Class::Quote) => AfterQuoted,
+            (Quoted, Class::Backslash) => QuotedPair,
+            (
+                Quoted | QuotedPair | TrailerValue,
+                Class::CarriageReturn | Class::LineFeed | Class::Control,
+            ) if !matches!((self, class), (TrailerValue, Class::CarriageReturn)) => {
+                return None;
+            }
+            (Quoted | QuotedPair, _) => Quoted,
+            (SizeLineFeed, Class::LineFeed) => Chunk,
+
+            (Trailer, Class::CarriageReturn) => LastLineFeed,
+            (Trailer | TrailerName, Class::Hex | Class::Token) => TrailerName,
+            (TrailerName, Class::Colon) => TrailerValue,
+            (TrailerValue, Class::CarriageReturn) => TrailerLineFeed,
+            (TrailerValue, _) => TrailerValue,
+            (TrailerLineFeed, Class::LineFeed) => Trailer,
+            (LastLineFeed, Class::LineFeed) => Done,
+            _ => return None,
+        })
+    }
+
+    /// What is wrong with an octet that may not stand here.
+    fn error(self, octet: u8) -> RequestError {
+        match self {
+            Self::ChunkEnd | Self::ChunkLineFeed => RequestError::ChunkEnd,
+            Self::Size | Self::SizeDigits => RequestError::ChunkSize,
+            Self::SizeLineFeed | Self::TrailerLineFeed | Self::LastLineFeed => RequestError::LineEnd,
+            Self::Trailer | Self::TrailerName => RequestError::FieldName,
+            Self::TrailerValue if octet == b'\n' => RequestError::LineEnd,
+            Self::TrailerValue => RequestError::FieldValue,
+            _ => RequestError::ChunkExtension,
+        }
+    }
+}
+
+/// [`State::after`] as a table: a match on two things at once is a kilobyte of flash.
+static NEXT: [[Option<State>; Class::COUNT]; State::COUNT] = {
+    let mut table = [[None; Class::COUNT]; State::COUNT];
+    let mut state = 0;
+    while state < State::COUNT {
+        let mut class = 0;
+        while class < Class::COUNT {
+            // In range, by the loops; evaluated while compiling.
+            #[allow(clippy::indexing_slicing)]
+            {
+                table[state][class] = State::ALL[state].after(Class::ALL[class]);
+            }
+            class += 1;
+        }
+        state += 1;
+    }
+    table
+};
 
 const _: () = assert!(size_of::<Content>() <= 24);
 

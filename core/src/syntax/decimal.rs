@@ -8,14 +8,16 @@ pub(crate) fn parse(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
     }
-    digits.iter().try_fold(0u64, |number, &digit| push_digit(number, digit, 10))
+    digits.iter().try_fold(0u64, |number, &digit| {
+        let digit = digit.checked_sub(b'0').filter(|&digit| digit < 10)?;
+        number.checked_mul(10)?.checked_add(u64::from(digit))
+    })
 }
 
-/// `number` with one more `digit` of `radix` 10 or 16 behind it; `None` when it is no digit or too large.
-#[inline]
-pub(crate) fn push_digit(number: u64, digit: u8, radix: u8) -> Option<u64> {
-    let digit = (digit as char).to_digit(u32::from(radix))?;
-    number.checked_mul(u64::from(radix))?.checked_add(u64::from(digit))
+/// What a hexadecimal digit, which it must be, stands for.
+pub(crate) const fn hex_digit(octet: u8) -> u8 {
+    // Letters have the bit 0x40, and the lowest bits of `a` are 1.
+    (octet & 15) + 9 * (octet >> 6)
 }
 
 /// A number in ASCII digits, without `core::fmt`, which costs kilobytes of flash.
@@ -89,6 +91,13 @@ mod tests {
         }
         assert_eq!(parse(b"007"), Some(7));
         assert_eq!(parse(b"18446744073709551615"), Some(u64::MAX));
+    }
+
+    #[test]
+    fn hexadecimal_digits() {
+        for octet in (0..=u8::MAX).filter(u8::is_ascii_hexdigit) {
+            assert_eq!(Some(u32::from(hex_digit(octet))), char::from(octet).to_digit(16));
+        }
     }
 
     #[test]

@@ -18,8 +18,6 @@ pub(crate) const TARGET_BY_BROWSERS: u8 = 1 << 3;
 pub(crate) const REG_NAME: u8 = 1 << 4;
 /// A hexadecimal digit.
 pub(crate) const HEX: u8 = 1 << 5;
-/// Needs no escape in a quoted string (RFC 9110 §5.6.4).
-pub(crate) const QUOTED: u8 = 1 << 6;
 
 static CLASSES: [u8; 256] = classes();
 
@@ -47,9 +45,6 @@ const fn classes() -> [u8; 256] {
         }
         if octet.is_ascii_hexdigit() {
             class |= HEX;
-        }
-        if !is_control(octet) && octet != b'"' && octet != b'\\' {
-            class |= QUOTED;
         }
         // The table has one row for each octet, so the index is in range; evaluated while compiling.
         #[allow(clippy::indexing_slicing)]
@@ -336,7 +331,6 @@ mod tests {
             assert_eq!(is(octet, TARGET_BY_BROWSERS), b"\"<>\\^`{|}".contains(&octet), "{octet}");
             assert_eq!(is(octet, REG_NAME), unreserved || sub_delims, "{octet}");
             assert_eq!(is(octet, HEX), octet.is_ascii_hexdigit(), "{octet}");
-            assert_eq!(is(octet, QUOTED), is(octet, VALUE) && !b"\"\\".contains(&octet), "{octet}");
         }
     }
 
