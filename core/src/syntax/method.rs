@@ -41,9 +41,18 @@ impl<'a> Method<'a> {
 
     /// The method with this name. What is no name of a registered method is taken as an extension, unchecked.
     pub fn new(name: &'a [u8]) -> Self {
-        // GET is the first of them, and most requests are.
-        let known = Self::REGISTERED.iter().find(|method| method.as_bytes() == name);
-        known.copied().unwrap_or(Self::Extension(name))
+        match name {
+            b"GET" => Self::Get,
+            b"HEAD" => Self::Head,
+            b"POST" => Self::Post,
+            b"PUT" => Self::Put,
+            b"DELETE" => Self::Delete,
+            b"CONNECT" => Self::Connect,
+            b"OPTIONS" => Self::Options,
+            b"TRACE" => Self::Trace,
+            b"PATCH" => Self::Patch,
+            _ => Self::Extension(name),
+        }
     }
 
     /// The name, as it stands in the request line.
