@@ -2,11 +2,17 @@
 
 use super::{Deferred, Phase, Shared};
 use crate::exchange::wire;
-use crate::syntax::decimal::Digits;
+use crate::send::framing::{self, ConnectionOption, Framing};
+use crate::send::head;
+use crate::send::output::Output;
 use crate::syntax::error::SendError;
 use crate::syntax::error_page::ErrorWords;
 use crate::syntax::status::Status;
 use embedded_io::ErrorKind;
+
+/// Octets of the shortest answer with the longest reason phrase.
+const BARE_BYTES: usize =
+    b"HTTP/1.1 511 Network Authentication Required\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".len();
 
 impl Shared<'_> {
     /// Takes back what was put of this response, if nothing of it has left.
@@ -57,18 +63,12 @@ impl Shared<'_> {
         self.close = true;
         self.status = Some(status);
         self.flush_earlier()?;
-        let code = Digits::decimal(u64::from(status.code()));
-        let pieces: [&[u8]; 5] = [
-            self.config.protocol.as_str().as_bytes(),
-            b" ",
-            code.as_bytes(),
-            b" ",
-            status.reason().as_bytes(),
-        ];
+        let mut head = [0; BARE_BYTES];
+        let mut head = Output::new(&mut head, 0);
+        // It has room for the longest of our reason phrases.
+        let _ = head::put_status_line(&mut head, self.config.protocol, status, status.reason());
+        let _ = framing::put(&mut head, Framing::Length(0), ConnectionOption::Close);
         self.has_left = true;
-        for piece in pieces {
-            wire::write_all(self.wire, piece)?;
-        }
-        wire::write_all(self.wire, b"\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        wire::write_all(self.wire, head.as_bytes())
     }
 }
