@@ -10,6 +10,8 @@
 
 #![no_std]
 
+mod builtins;
+
 pub mod registers;
 
 pub mod board;
