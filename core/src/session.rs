@@ -264,17 +264,17 @@ impl<'b> Session<'b> {
     // ---- the steps ----
 
     fn step(&mut self, drive: Drive, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) -> Step {
-        match self.connection.phase {
-            Phase::Closed { reason, .. } => Step::Close(reason),
-            Phase::SendingStatic { rest, then, .. } => self.send_static(rest, then, drive, wire),
-            Phase::SendingProduced { producing, then, .. } => {
+        match &mut self.connection.phase {
+            &mut Phase::Closed { reason, .. } => Step::Close(reason),
+            &mut Phase::SendingStatic { rest, then, .. } => self.send_static(rest, then, drive, wire),
+            &mut Phase::SendingProduced { producing, then, .. } => {
                 if producing.maker == Maker::Wire {
                     self.send_taken(producing, then, drive, wire)
                 } else {
                     self.send_produced(producing, then, drive, wire, handler)
                 }
             }
-            Phase::Draining { mut content, requests } => {
+            Phase::Draining { content, .. } => {
                 let arrived = self.input.get(self.start..self.filled).unwrap_or_default();
                 let Ok(taken) = content.discard(arrived, &self.config.limits) else {
                     // Its response has been sent. All that is left to say is the end.
@@ -286,14 +286,13 @@ impl<'b> Session<'b> {
                     self.connection.next_request();
                     return Step::Again;
                 }
-                self.connection.phase = Phase::Draining { content, requests };
                 self.make_room();
                 Step::NeedBytes
             }
-            Phase::Head { mut reader, requests } => {
+            Phase::Head { reader, .. } => {
                 let arrived = self.input.get(self.start..self.filled).unwrap_or_default();
                 let reading = reader.read(arrived, self.config);
-                self.connection.phase = Phase::Head { reader, requests };
+                let overflow = reader.overflow();
                 match reading {
                     Ok(Reading::NeedMore) => {
                         self.make_room();
@@ -301,7 +300,7 @@ impl<'b> Session<'b> {
                             return Step::NeedBytes;
                         }
                         // Reading into an empty slice would look like the end of the stream.
-                        self.refuse(reader.overflow(), wire, handler);
+                        self.refuse(overflow, wire, handler);
                         Step::Again
                     }
                     Ok(Reading::EmptyLine(length)) => {
