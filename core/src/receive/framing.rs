@@ -5,7 +5,6 @@
 //! smuggled: `Transfer-Encoding` together with `Content-Length` is refused, and so is any
 //! `Content-Length` but one plain number, even when the same number is repeated.
 
-use crate::syntax::decimal;
 use crate::syntax::error::RequestError;
 use crate::syntax::octets;
 use crate::syntax::version::Version;
@@ -57,22 +56,18 @@ impl Coding {
     }
 }
 
-/// Decides. `length` is the value of the one `Content-Length` line, which is already known to be a number.
+/// Decides. `length` is the number in the one `Content-Length` line.
 ///
 /// # Errors
 /// Every combination on which two readers could differ.
 pub(crate) fn framing(
     version: Version,
-    length: Option<&[u8]>,
+    length: Option<u64>,
     coding: Coding,
 ) -> Result<Framing, RequestError> {
     match (coding, length) {
-        (Coding::Absent, None) => Ok(Framing::None),
-        (Coding::Absent, Some(digits)) => match decimal::parse(digits) {
-            Some(0) => Ok(Framing::None),
-            Some(length) => Ok(Framing::Length(length)),
-            None => Err(RequestError::ContentLengthInvalid),
-        },
+        (Coding::Absent, None | Some(0)) => Ok(Framing::None),
+        (Coding::Absent, Some(length)) => Ok(Framing::Length(length)),
         (_, Some(_)) => Err(RequestError::TwoFramings),
         // "MUST treat the message as if the framing is faulty" (RFC 9112 §6.1).
         (_, None) if version < Version::Http11 => Err(RequestError::TransferEncodingInHttp10),
@@ -123,10 +118,10 @@ mod tests {
         use Version::{Http10, Http11};
         for version in [Http10, Http11] {
             assert_eq!(framing(version, None, Coding::Absent), Ok(Framing::None));
-            assert_eq!(framing(version, Some(b"0"), Coding::Absent), Ok(Framing::None));
-            assert_eq!(framing(version, Some(b"7"), Coding::Absent), Ok(Framing::Length(7)));
+            assert_eq!(framing(version, Some(0), Coding::Absent), Ok(Framing::None));
+            assert_eq!(framing(version, Some(7), Coding::Absent), Ok(Framing::Length(7)));
             for coding in [Coding::Chunked, Coding::Unknown, Coding::NotChunked] {
-                assert_eq!(framing(version, Some(b"7"), coding), Err(RequestError::TwoFramings));
+                assert_eq!(framing(version, Some(7), coding), Err(RequestError::TwoFramings));
                 let faulty = Err(RequestError::TransferEncodingInHttp10);
                 assert_eq!(framing(Http10, None, coding), faulty);
             }

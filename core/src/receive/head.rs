@@ -236,13 +236,8 @@ impl HeadReader {
         if version == Version::Http11 && !notes.has(Notes::HOST) && !config.leniency.missing_host {
             return Err(RequestError::HostMissing);
         }
-        let length = match buffer.get(self.length_at as usize..) {
-            Some(from) if notes.has(Notes::LENGTH) => {
-                let (line, _) = octets::split_once(from, b'\n').unwrap_or_default();
-                Some(octets::trim(line.strip_suffix(b"\r").unwrap_or(line)))
-            }
-            _ => None,
-        };
+        let from = buffer.get(self.length_at as usize..).filter(|_| notes.has(Notes::LENGTH));
+        let length = from.map(decimal::first);
         let framing = framing::framing(version, length, notes.coding())?;
         let fields_start = self.scan.fields_start(config);
         Ok(HeadEnd { length: self.scan.position(), fields_start, version, framing, notes })

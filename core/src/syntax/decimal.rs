@@ -14,6 +14,13 @@ pub(crate) fn parse(digits: &[u8]) -> Option<u64> {
     })
 }
 
+/// The first number in `octets`, which [`parse`] has accepted without what is around it.
+pub(crate) fn first(octets: &[u8]) -> u64 {
+    let digits = octets.iter().map(|octet| octet.wrapping_sub(b'0'));
+    let number = digits.skip_while(|&digit| digit > 9).take_while(|&digit| digit <= 9);
+    number.fold(0, |number, digit| number.wrapping_mul(10).wrapping_add(u64::from(digit)))
+}
+
 /// What a hexadecimal digit, which it must be, stands for.
 pub(crate) const fn hex_digit(octet: u8) -> u8 {
     // Letters have the bit 0x40, and the lowest bits of `a` are 1.
@@ -90,6 +97,8 @@ mod tests {
             assert_eq!(parse(wrong.as_bytes()), None, "{wrong}");
         }
         assert_eq!(parse(b"007"), Some(7));
+        assert_eq!(first(b" \t007 \r\n8"), 7);
+        assert_eq!(first(b"18446744073709551615"), u64::MAX);
         assert_eq!(parse(b"18446744073709551615"), Some(u64::MAX));
     }
 
