@@ -215,8 +215,12 @@ impl Scan {
         }
         if state == State::Version {
             let version = self.mark as usize;
-            // What nearly all requests say; anything else is looked at octet by octet.
-            if at == version && within.get(at..).is_some_and(|rest| rest.starts_with(b"HTTP/1.1")) {
+            // What nearly all requests say; anything else, and everything on small processors, is looked at octet by
+            // octet.
+            if cfg!(target_pointer_width = "64")
+                && at == version
+                && within.get(at..).is_some_and(|rest| rest.starts_with(b"HTTP/1.1"))
+            {
                 at += 8;
             }
             loop {
@@ -316,6 +320,7 @@ impl Scan {
     }
 
     /// The octet at `at`, which `state` would judge, has not arrived, or is beyond the limit.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn pause(&mut self, state: State, arrived: &[u8], at: usize) -> Result<Step, RequestError> {
         self.state = state;
         self.at = at as u32;
