@@ -1,7 +1,8 @@
 //! The log on stderr, in Python's form (spec 93–104), which never stops service.
 //!
-//! Lines go through a bounded queue to a thread that writes them. When whoever reads stderr does not keep up, or has gone,
-//! lines are lost and service is not: the loss is counted, and said when lines are written again.
+//! Lines collect in a bounded buffer, and a thread writes them. Whoever has a line wakes it only when it sleeps, and it does not
+//! sleep before a pause in which further lines collect: so a busy server wakes nobody. When whoever reads stderr does not keep
+//! up, or has gone, lines are lost and service is not: the loss is counted, and said when lines are written again.
 
 use crate::colour::{Colour, Palette};
 use httpling_core::{Escaped, LogEntry, Status};
@@ -9,35 +10,65 @@ use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Lines that wait for the writer.
-const QUEUE: usize = 4096;
+/// Octets of lines that wait for the writer.
+const WAITING_MAX: usize = 1024 * 1024;
 /// Octets of a line, at most.
 const LINE_MAX: usize = 4096;
-/// Octets that the writer hands over in one piece.
-const BATCH: usize = 64 * 1024;
+/// After it has written, the writer waits for so long.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// A log that is being written.
 #[derive(Debug)]
 pub(crate) struct Log {
-    lines: SyncSender<String>,
-    counts: Arc<Counts>,
+    queue: Arc<Queue>,
     palette: Palette,
-    #[allow(dead_code)] // The writer ends when its queue does.
-    writer: JoinHandle<()>,
 }
 
 #[derive(Debug, Default)]
-struct Counts {
-    /// Lines that are not written yet.
-    waiting: AtomicUsize,
-    /// Lines that found no place in the queue, since the beginning.
-    lost: AtomicU64,
+struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Lines that the writer has not taken yet.
+    text: String,
+    /// It has taken some, and not written them.
+    is_writing: bool,
+    /// It waits to be woken.
+    sleeps: bool,
+    /// Lines that found no place, since the beginning.
+    lost: u64,
+    /// No more lines will come.
+    ended: bool,
+}
+
+impl Queue {
+    /// Nobody panics while he holds the lock; if he did, the text would still be text.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state, and wakes the writer if it sleeps.
+    fn change(&self, act: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        act(&mut state);
+        let sleeps = std::mem::take(&mut state.sleeps);
+        drop(state);
+        if sleeps {
+            self.changed.notify_one();
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.queue.change(|state| state.ended = true);
+    }
 }
 
 impl Log {
@@ -50,13 +81,10 @@ impl Log {
     }
 
     fn to(out: impl io::Write + Send + 'static, palette: Palette) -> io::Result<Self> {
-        let (lines, queue) = sync_channel(QUEUE);
-        let counts = Arc::new(Counts::default());
-        let counts_too = Arc::clone(&counts);
-        let writer = std::thread::Builder::new()
-            .name("log".to_owned())
-            .spawn(move || write_lines(&queue, out, &counts_too))?;
-        Ok(Self { lines, counts, palette, writer })
+        let queue = Arc::new(Queue::default());
+        let queue_too = Arc::clone(&queue);
+        std::thread::Builder::new().name("log".to_owned()).spawn(move || write_lines(&queue_too, out))?;
+        Ok(Self { queue, palette })
     }
 
     /// `ADDR - - [TIME] "REQUEST LINE" CODE -`
@@ -103,48 +131,61 @@ impl Log {
         // All of it is ASCII: the escapes see to that.
         line.truncate(LINE_MAX - 1);
         line.push('\n');
-        self.counts.waiting.fetch_add(1, Ordering::Relaxed);
-        if self.lines.try_send(line).is_err() {
-            self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
-            self.counts.lost.fetch_add(1, Ordering::Relaxed);
-        }
+        self.queue.change(|state| {
+            if state.text.len() + line.len() <= WAITING_MAX {
+                state.text.push_str(&line);
+            } else {
+                state.lost += 1;
+            }
+        });
     }
 
     /// Lines that were lost.
     pub(crate) fn lost(&self) -> u64 {
-        self.counts.lost.load(Ordering::Relaxed)
+        self.queue.lock().lost
     }
 
     /// Waits until the writer has written what it was given, or `patience` is over.
     pub(crate) fn drain(&self, patience: Duration) {
         let end = Instant::now() + patience;
-        while self.counts.waiting.load(Ordering::Acquire) > 0 && Instant::now() < end {
+        let waits = || {
+            let state = self.queue.lock();
+            state.is_writing || !state.text.is_empty()
+        };
+        while waits() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
 
-fn write_lines(queue: &Receiver<String>, mut out: impl io::Write, counts: &Counts) {
+fn write_lines(queue: &Queue, mut out: impl io::Write) {
     let mut batch = String::new();
     // Lines that were lost, and were said to be.
     let mut said = 0;
-    while let Ok(line) = queue.recv() {
-        batch.clear();
-        batch.push_str(&line);
-        let mut lines = 1;
-        while batch.len() < BATCH {
-            let Ok(line) = queue.try_recv() else { break };
-            batch.push_str(&line);
-            lines += 1;
+    loop {
+        let mut state = queue.lock();
+        state.is_writing = false;
+        while state.text.is_empty() {
+            if state.ended {
+                return;
+            }
+            state.sleeps = true;
+            state = queue.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let lost = counts.lost.load(Ordering::Relaxed);
+        // Not each line of a busy server is worth waking anybody.
+        state.sleeps = false;
+        state.is_writing = true;
+        batch.clear();
+        std::mem::swap(&mut batch, &mut state.text);
+        let lost = state.lost;
+        drop(state);
         let missing = lost - std::mem::replace(&mut said, lost);
         if missing > 0 {
             _ = writeln!(batch, "({missing} lines lost: the log was not read fast enough)");
         }
         // A log that cannot be written is no reason to stop.
         _ = out.write_all(batch.as_bytes()).and_then(|()| out.flush());
-        counts.waiting.fetch_sub(lines, Ordering::Release);
+        std::thread::sleep(PAUSE);
     }
 }
 
@@ -216,10 +257,11 @@ mod tests {
     #[test]
     fn a_log_that_is_not_read_stops_nobody() {
         let log = Log::to(Stuck, Palette::plain()).expect("a thread");
-        for _ in 0..4 * QUEUE {
-            log.message(None, "lost");
+        let line = "lost".repeat(500);
+        for _ in 0..WAITING_MAX / 1000 {
+            log.message(None, &line);
         }
-        assert!(log.counts.lost.load(Ordering::Relaxed) >= QUEUE as u64);
+        assert!(log.lost() > 0 && log.queue.lock().text.len() <= WAITING_MAX);
         log.drain(Duration::from_millis(5));
     }
 }

@@ -57,6 +57,8 @@ fn command(shell: &str, kind: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{shell} exec \"$0\" --exact server_process --ignored --nocapture")]);
     command.arg(std::env::current_exe().unwrap()).env(CHILD, kind);
+    // A panic's message is one write, and so never inside of a line of the log; its backtrace is many.
+    command.env("RUST_BACKTRACE", "0");
     command
 }
 
