@@ -17,7 +17,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use self::cases::Case;
-use self::machine::Cores;
+use self::machine::{Cores, Others};
 use self::measure::Bench;
 use self::results::Results;
 use self::servers::Server;
@@ -62,6 +62,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let bench = Bench { programs: servers::build()?, cores: Cores::choose()?, seconds };
     machine::raise_descriptor_limit()?;
 
+    let others = Others::watch()?;
     let mut results = Results::new(rounds, seconds, bench.cores.description()?);
     for round in 0..rounds {
         for &case in &cases {
@@ -79,6 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             }
         }
     }
+    results.others_percent = others.percent(&bench.cores)?;
     if counts_calls {
         for &case in cases.iter().filter(|case| case.counts_calls()) {
             for &server in &servers {

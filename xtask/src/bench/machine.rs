@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::thread::available_parallelism;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -75,6 +76,58 @@ pub(crate) fn family(process: u32) -> Vec<u32> {
     family
 }
 
+/// How the kernel counts time for programs, whatever it does itself.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// The numbers in a line, from the `skipped` one on.
+fn ticks(line: &str, skipped: usize) -> impl Iterator<Item = f64> {
+    line.split_whitespace().skip(skipped).map_while(|ticks| ticks.parse().ok())
+}
+
+/// Looks whether others work on this machine while it measures.
+#[derive(Debug)]
+pub(crate) struct Others {
+    started: Instant,
+    busy: f64,
+    own: f64,
+}
+
+impl Others {
+    pub(crate) fn watch() -> Result<Self> {
+        Ok(Self { started: Instant::now(), busy: Self::busy()?, own: Self::own()? })
+    }
+
+    /// The part of all cores' time since then that neither we nor what we started took, in percent.
+    pub(crate) fn percent(&self, cores: &Cores) -> Result<f64> {
+        let others = Self::busy()? - self.busy - (Self::own()? - self.own);
+        #[expect(clippy::cast_precision_loss, reason = "a number of cores")]
+        let whole = self.started.elapsed().as_secs_f64() * cores.count as f64;
+        Ok((100.0 * others / whole).max(0.0))
+    }
+
+    /// Seconds that all cores worked, or another machine on them.
+    fn busy() -> Result<f64> {
+        let stat = fs::read_to_string("/proc/stat")?;
+        let all = stat.lines().next().context("an empty file")?;
+        // user nice system, not idle iowait, irq softirq steal; those after it are parts of the first.
+        let ticks: Vec<f64> = ticks(all, 1).collect();
+        let idle = ticks.get(3..5).context("too few fields")?.iter().sum::<f64>();
+        Ok((ticks.iter().take(8).sum::<f64>() - idle) / TICKS_PER_SECOND)
+    }
+
+    /// Seconds that we took, and all that we started and that have ended.
+    fn own() -> Result<f64> {
+        Ok(ticks(&fields_of("self")?, 14 - 3).take(4).sum::<f64>() / TICKS_PER_SECOND)
+    }
+}
+
+/// What the system says about a process, from field 3 on.
+fn fields_of(process: &str) -> Result<String> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // Field 2 is the name, in parentheses. It may contain anything.
+    Ok(stat.rsplit_once(") ").context("a line without a name")?.1.to_owned())
+}
+
 /// Processor time, in seconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ProcessorTime {
@@ -85,18 +138,12 @@ pub(crate) struct ProcessorTime {
 impl ProcessorTime {
     /// What these processes took until now.
     pub(crate) fn of(processes: &[u32]) -> Result<Self> {
-        /// How the kernel counts for programs, whatever it does itself.
-        const TICKS_PER_SECOND: f64 = 100.0;
         let mut sum = Self::default();
         for process in processes {
-            let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
-            // The name in parentheses may contain anything; behind it stand field 3 and those after it.
-            let (_, fields) = stat.rsplit_once(") ").context("a line without a name")?;
-            let mut fields = fields.split(' ').skip(14 - 3);
-            let mut ticks =
-                || fields.next().context("too few fields")?.parse::<f64>().context("not a number");
-            sum.user += ticks()? / TICKS_PER_SECOND;
-            sum.system += ticks()? / TICKS_PER_SECOND;
+            let fields = fields_of(&process.to_string())?;
+            let mut ticks = ticks(&fields, 14 - 3);
+            sum.user += ticks.next().context("no user time")? / TICKS_PER_SECOND;
+            sum.system += ticks.next().context("no system time")? / TICKS_PER_SECOND;
         }
         Ok(sum)
     }

@@ -10,7 +10,7 @@ use super::servers::Server;
 
 const COLUMNS: usize = 2;
 const PANEL_WIDTH: usize = 440;
-const NAMES_WIDTH: usize = 150;
+const NAMES_WIDTH: usize = 160;
 const BARS_WIDTH: usize = 220;
 const ROW_HEIGHT: usize = 18;
 const TITLE_HEIGHT: usize = 42;

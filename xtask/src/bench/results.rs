@@ -11,6 +11,8 @@ pub(crate) struct Results {
     pub(crate) rounds: usize,
     pub(crate) seconds: f64,
     pub(crate) machine: String,
+    /// How much of the machine's time others had meanwhile.
+    pub(crate) others_percent: f64,
     samples: BTreeMap<(Server, Case), Vec<Sample>>,
     calls: BTreeMap<(Server, Case), f64>,
 }
@@ -37,7 +39,14 @@ impl<T> Figure<T> {
 
 impl Results {
     pub(crate) fn new(rounds: usize, seconds: f64, machine: String) -> Self {
-        Self { rounds, seconds, machine, samples: BTreeMap::new(), calls: BTreeMap::new() }
+        Self {
+            rounds,
+            seconds,
+            machine,
+            others_percent: 0.0,
+            samples: BTreeMap::new(),
+            calls: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn add(&mut self, server: Server, case: Case, sample: Sample) {

@@ -19,9 +19,13 @@ is the ratio to it in the same round, and of all rounds the median: absolute fig
 
 pub(crate) fn write(results: &Results, servers: &[Server], cases: &[Case]) -> Result<String> {
     let mut text = format!("# How fast it is\n\n{INTRODUCTION}\n");
-    let Results { rounds, seconds, machine, .. } = results;
+    let Results { rounds, seconds, machine, others_percent, .. } = results;
     let plural = if *rounds == 1 { "" } else { "s" };
-    writeln!(text, "{machine}. {rounds} round{plural} of {seconds} s for each figure.")?;
+    writeln!(
+        text,
+        "{machine}. {rounds} round{plural} of {seconds} s for each figure. \
+         Other programs had {others_percent:.0} % of the machine's time meanwhile."
+    )?;
     writeln!(text, "\n![The same as bars](bench.svg)")?;
 
     let throughput: Vec<Case> = cases.iter().copied().filter(|case| case.is_throughput()).collect();

@@ -31,6 +31,8 @@ fn main() -> io::Result<()> {
     let server = server
         // Idle connections are measured longer than the five seconds that it gives them.
         .keep_alive(Duration::from_secs(75))
+        // A signal ends it at once.
+        .disable_signals()
         .workers(threads)
         .bind(address)?;
     actix_web::rt::System::new().block_on(server.run())
