@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use crate::tools::{self, CrossCompiler, cargo, root, target_folder};
-use crate::{board, faults};
+use crate::{board, deploy, faults};
 
 /// A processor with a board in QEMU, and one of another kind.
 const TARGETS: [&str; 2] = ["thumbv7m-none-eabi", "riscv32imac-unknown-none-elf"];
@@ -57,6 +57,7 @@ pub(crate) fn run() -> Result<()> {
     step("measuring: tests", || tools::run(measuring("test").args(["--package", "httpling-load"])))?;
     step("examples", || tools::run(cargo().args(["build", "--workspace", "--examples"])))?;
     step("system calls that fail", faults::run)?;
+    step("restarts under load", deploy::test)?;
     step("board: lints", board::lint)?;
     step("board: tests", || board::test(None))?;
     println!("\nall checks passed in {} s", started.elapsed().as_secs());

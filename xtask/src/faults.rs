@@ -4,19 +4,17 @@
 //! sees that it has none; nobody waits for ever, the server goes on, does not spin, and ends when it is told to.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::tools::{cargo, is_installed, need, run as run_command, target_folder};
-
-/// Nothing takes so long.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::server::{self, Answer, PATIENCE, Server, is_cut, read_answer};
+use crate::tools::{is_installed, need, target_folder};
 
 /// What a client may see of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +97,7 @@ pub(crate) fn run() -> Result<()> {
         );
         return Ok(());
     }
-    run_command(cargo().args(["build", "--package", "httpling", "--bin", "httpling"]))?;
+    let program = server::build()?;
     let folder = target_folder("faults");
     fs::create_dir_all(&folder)?;
     let contents = [(SMALL, content(1000)), (LARGE, content(1 << 20))];
@@ -109,7 +107,7 @@ pub(crate) fn run() -> Result<()> {
     for fault in FAULTS {
         for schedule in SCHEDULES {
             let what = format!("{} fails with {}, times {schedule}", fault.call, fault.error);
-            let tally = Trial { fault, schedule, folder: &folder, contents: &contents }
+            let tally = Trial { fault, schedule, program: &program, folder: &folder, contents: &contents }
                 .run()
                 .with_context(|| what.clone())?;
             println!("{what}: {tally}");
@@ -134,6 +132,7 @@ fn may_trace() -> Result<bool> {
 struct Trial<'a> {
     fault: Fault,
     schedule: &'a str,
+    program: &'a Path,
     folder: &'a Path,
     contents: &'a [(&'static str, Vec<u8>)],
 }
@@ -205,7 +204,7 @@ impl std::fmt::Display for Tally {
 impl Trial<'_> {
     fn run(&self) -> Result<Tally> {
         let log = self.folder.join("strace.log");
-        let mut server = Server::start(&mut self.command(&log)?)?;
+        let mut server = Server::start(&mut self.command(&log)?, Stdio::null(), Stdio::null())?;
         let mut tally = Tally::default();
         let files: Vec<(&str, &[u8])> =
             self.contents.iter().map(|(name, content)| (*name, &**content)).collect();
@@ -216,7 +215,7 @@ impl Trial<'_> {
             tally.ask(server.address, &files.repeat(ROUNDS))?;
         }
         server.end()?;
-        self.count_calls(&log, server.process.id(), &mut tally)?;
+        self.count_calls(&log, server.id(), &mut tally)?;
         self.judge(&tally)?;
         Ok(tally)
     }
@@ -232,7 +231,7 @@ impl Trial<'_> {
         }
         command.args(["-e", &format!("trace={call}"), "-e"]);
         command.arg(format!("inject={call}:error={error}:when={}", self.schedule));
-        command.arg(program()).args(["-b", "127.0.0.1", "-p", "HTTP/1.1", "--threads", "1", "0", "-d"]);
+        command.arg(self.program).args(["-b", "127.0.0.1", "-p", "HTTP/1.1", "--threads", "1", "0", "-d"]);
         command.arg(self.folder.canonicalize()?);
         Ok(command)
     }
@@ -274,81 +273,4 @@ impl Trial<'_> {
         ensure!(self.fault.seen == Seen::Nothing || allowed > 0, "nobody has seen anything: {tally}");
         Ok(())
     }
-}
-
-fn program() -> PathBuf {
-    target_folder("debug").join("httpling")
-}
-
-/// The program, until it is dropped.
-struct Server {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Server {
-    fn start(command: &mut Command) -> Result<Self> {
-        let mut process =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let stdout = process.stdout.take().context("a pipe")?;
-        let mut server = Self { process, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
-        let mut banner = String::new();
-        BufReader::new(stdout).read_line(&mut banner)?;
-        let port = banner.split(" port ").nth(1).and_then(|rest| rest.split(' ').next());
-        server.address.set_port(port.with_context(|| format!("no banner, but {banner:?}"))?.parse()?);
-        Ok(server)
-    }
-
-    /// Tells it to end, and waits until it has.
-    fn end(&mut self) -> Result<()> {
-        ensure!(self.process.try_wait()?.is_none(), "it has ended");
-        run_command(Command::new("kill").args(["-s", "TERM", &self.process.id().to_string()]))?;
-        let began = Instant::now();
-        loop {
-            if let Some(status) = self.process.try_wait()? {
-                ensure!(status.success(), "it ended with {status}");
-                return Ok(());
-            }
-            ensure!(began.elapsed() < PATIENCE, "it does not end");
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        _ = self.process.kill();
-        _ = self.process.wait();
-    }
-}
-
-/// A whole answer.
-struct Answer {
-    head: String,
-    status: u16,
-    content: Vec<u8>,
-}
-
-/// Reads an answer; `None` when the connection ends before it does.
-fn read_answer(reader: &mut impl BufRead) -> io::Result<Option<Answer>> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head)? == 0 {
-            return Ok(None);
-        }
-    }
-    let length = head.split("\r\nContent-Length: ").nth(1).and_then(|rest| rest.lines().next());
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let (Some(status), Some(length)) = (status, length.and_then(|length| length.parse().ok())) else {
-        return Err(io::Error::other(head));
-    };
-    let mut content = vec![0; length];
-    reader.read_exact(&mut content)?;
-    Ok(Some(Answer { head, status, content }))
-}
-
-/// Is this the end of a connection, as a client sees it?
-fn is_cut(error: &io::Error) -> bool {
-    use ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
-    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }

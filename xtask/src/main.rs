@@ -2,8 +2,11 @@
 
 mod tools;
 
+mod server;
+
 mod bench;
 mod board;
+mod deploy;
 mod faults;
 
 mod ci;
@@ -26,6 +29,8 @@ enum Chore {
     Ci,
     /// Let the program's system calls fail, and look at what its clients see.
     Faults,
+    /// Try what `deploy/` is for.
+    Deploy(deploy::Arguments),
     /// Build the firmware and run it in QEMU.
     Board(board::Arguments),
     /// Measure the server beside others. A full run takes about ten minutes and writes docs/bench.md and docs/bench.svg.
@@ -36,6 +41,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Ci => ci::run(),
         Chore::Faults => faults::run(),
+        Chore::Deploy(arguments) => deploy::run(&arguments),
         Chore::Board(arguments) => board::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
     };

@@ -1,0 +1,136 @@
+//! Instances behind HAProxy, restarted one by one.
+
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::load::{Ending, Load, Target};
+use super::{Site, file};
+use crate::server::{PATIENCE, Server};
+use crate::tools::run;
+
+/// The instances of `haproxy.cfg`, by their places there.
+const INSTANCES: [&str; 2] = ["127.0.0.1:8001", "127.0.0.1:8002"];
+/// How often each is restarted.
+const RESTARTS: usize = 5;
+/// What the clients come from, and the instances log.
+const CLIENT: [u8; 4] = [127, 0, 0, 2];
+
+/// Restarts each instance in turn under load. No request may fail, and the log has the clients' address.
+pub(super) fn restart_one_by_one(site: &Site) -> Result<()> {
+    let ports = [free_port()?, free_port()?];
+    let mut instances = Vec::new();
+    for port in ports {
+        instances.push(Instance::start(site, port)?);
+    }
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+    let haproxy = Haproxy::start(site, address, ports)?;
+    let target = Target {
+        address,
+        from: (CLIENT, 0).into(),
+        content: site.content.clone().into(),
+        ending: Ending::Announced,
+    };
+    let load = Load::start(&target);
+    load.wait_for(50)?;
+    for _ in 0..RESTARTS {
+        for (instance, port) in instances.iter_mut().zip(ports) {
+            instance.server.end()?;
+            load.wait_for(50)?;
+            *instance = Instance::start(site, port)?;
+            // HAProxy sends it requests again: then it is the other one's turn.
+            instance.wait_for_requests(&load)?;
+        }
+    }
+    let (answers, _) = load.stop()?;
+    println!("HAProxy: {answers} requests in {} restarts, and none failed", RESTARTS * INSTANCES.len());
+    drop(haproxy);
+    instances.iter_mut().try_for_each(|instance| instance.server.end())
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// An instance, and its log.
+struct Instance {
+    server: Server,
+    log: PathBuf,
+}
+
+impl Instance {
+    fn start(site: &Site, port: u16) -> Result<Self> {
+        let log = site.folder.join(format!("{port}.log"));
+        let mut command = Command::new(&site.program);
+        command.args(["--bind", "127.0.0.1", "--protocol", "HTTP/1.1", "--proxy-protocol", "--directory"]);
+        command.arg(site.www()).arg(port.to_string()).env("NO_COLOR", "1");
+        let server = Server::start(&mut command, Stdio::null(), File::create(&log)?.into())?;
+        Ok(Self { server, log })
+    }
+
+    fn wait_for_requests(&self, load: &Load) -> Result<()> {
+        let client = CLIENT.map(|octet| octet.to_string()).join(".");
+        let began = Instant::now();
+        loop {
+            let log = fs::read_to_string(&self.log)?;
+            if log.lines().any(|line| line.starts_with(&client) && line.contains("\"GET /file ")) {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < PATIENCE, "no request of {client} in {log:.2000}");
+            load.wait_for(10)?;
+        }
+    }
+}
+
+/// HAProxy with the configuration of `deploy/`, on other ports.
+struct Haproxy(Child);
+
+impl Haproxy {
+    fn start(site: &Site, address: SocketAddr, ports: [u16; 2]) -> Result<Self> {
+        // As it is, without a warning.
+        run(Command::new("haproxy").args(["-c", "-q", "-dW", "-f"]).arg(file("haproxy.cfg")))?;
+        let mut text = fs::read_to_string(file("haproxy.cfg"))?;
+        let mut replace = |from: &str, to: &str| -> Result<()> {
+            ensure!(text.matches(from).count() == 1, "{from} is not in haproxy.cfg, or more than once");
+            text = text.replace(from, to);
+            Ok(())
+        };
+        replace("bind :80\n", &format!("bind {address}\n"))?;
+        for (instance, port) in INSTANCES.into_iter().zip(ports) {
+            replace(instance, &format!("127.0.0.1:{port}"))?;
+        }
+        // Who tries it may be anybody, with few descriptors.
+        replace("    maxconn 20000\n", "    maxconn 500\n")?;
+        replace("    user haproxy\n", "")?;
+        replace("    group haproxy\n", "")?;
+        replace("    log /dev/log local0\n", "")?;
+        let (path, log) = (site.folder.join("haproxy.cfg"), site.folder.join("haproxy.log"));
+        fs::write(&path, text)?;
+        let process = Command::new("haproxy")
+            .args(["-q", "-db", "-f"])
+            .arg(&path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log)?)
+            .spawn()?;
+        let haproxy = Self(process);
+        let began = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            ensure!(began.elapsed() < PATIENCE, "HAProxy does not listen: {}", fs::read_to_string(&log)?);
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(haproxy)
+    }
+}
+
+impl Drop for Haproxy {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait().context("it was ours");
+    }
+}
