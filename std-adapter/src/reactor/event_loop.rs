@@ -147,7 +147,7 @@ pub(super) fn drive<H: Handler>(
 
 /// Serves a request of a kind that waits, on a thread of its own, and brings the connection back to its loop.
 pub(super) fn serve_beside<H: Handler>(reactor: &Arc<Reactor<H>>, errand: Errand<H>, tools: &mut Tools<'_>) {
-    let Errand { index, key, mut peer, since: _ } = errand;
+    let Errand { index, key, mut peer, .. } = errand;
     let Some(this) = reactor.loops.get(index) else { return };
     let tally = Arc::clone(&tools.counts.tally);
     let desk = Desk::new(reactor, index, None, &tally);
@@ -324,8 +324,8 @@ impl<H: Handler> State<H> {
                 slot.peer = Some(peer);
                 self.tasks.push_back((key, Call::Ready));
             }
-            Outcome::Thread => {
-                let errand = Errand { index, key, peer, since: Instant::now() };
+            Outcome::Thread(why) => {
+                let errand = Errand { index, key, peer, why, since: Instant::now() };
                 if let Some(Work::Serve(mut errand)) = reactor.serve_beside(errand) {
                     errand.peer.refused = true;
                     slot.peer = Some(errand.peer);

@@ -8,6 +8,7 @@ use super::Handler;
 use super::desk::Desk;
 use super::guard::Guard;
 use super::kinds::Kind;
+use super::message::Why;
 use super::peer::Call;
 use super::poller::{Readiness, Socket, read_now};
 use super::stream::Stream;
@@ -40,7 +41,7 @@ pub(super) enum End {
     /// Its buffer grows before anybody takes it for too small.
     Grow,
     /// Its next request belongs on a thread of its own.
-    Thread,
+    Thread(Why),
 }
 
 impl<H: Handler> Exchange<'_, '_, H> {
@@ -59,8 +60,8 @@ impl<H: Handler> Exchange<'_, '_, H> {
                 if self.session.pending().len() == self.full {
                     return self.keep(2 * self.full, desk).unwrap_or(End::Grow);
                 }
-                if self.belongs_beside(desk) {
-                    return End::Thread;
+                if let Some(why) = self.belongs_beside(desk) {
+                    return End::Thread(why);
                 }
             }
             let progress = self.advance();
@@ -138,15 +139,20 @@ impl<H: Handler> Exchange<'_, '_, H> {
     }
 
     /// Is there a request whose handler is going to wait, or might, when nobody could take over its loop?
-    fn belongs_beside(&self, desk: &Desk<'_, H>) -> bool {
+    fn belongs_beside(&self, desk: &Desk<'_, H>) -> Option<Why> {
         let (kinds, scarce) = (&desk.reactor.kinds, desk.reactor.spares.are_scarce());
         if (kinds.is_empty() && !scarce) || !desk.drives() || self.guard.refuses() {
-            return false;
+            return None;
         }
         let (connection, pending) = (self.session.connection(), self.session.pending());
         // One that came in pieces is looked at when it is whole.
-        (!connection.is_in_head() || connection.awaits_content() || pending.ends_with(b"\r\n\r\n"))
-            && Kind::of_head(pending)
-                .is_some_and(|kind| kinds.waits(kind) || (scarce && !kinds.is_quick(kind)))
+        if connection.is_in_head() && !connection.awaits_content() && !pending.ends_with(b"\r\n\r\n") {
+            return None;
+        }
+        match Kind::of_head(pending)? {
+            kind if kinds.waits(kind) => Some(Why::Waits),
+            kind if scarce && !kinds.is_quick(kind) => Some(Why::Unknown),
+            _ => None,
+        }
     }
 }

@@ -29,7 +29,17 @@ pub(super) struct Errand<H> {
     pub(super) index: usize,
     pub(super) key: Key,
     pub(super) peer: Box<Peer<H>>,
+    pub(super) why: Why,
     pub(super) since: Instant,
+}
+
+/// Why is a request served beside its loop?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Its kind was seen to wait.
+    Waits,
+    /// Nothing is known of its kind, and nobody could take its loop over.
+    Unknown,
 }
 
 /// A loop's.

@@ -6,8 +6,9 @@
 //! is found sleeping after all: more threads help those who sleep, and nobody else.
 
 use super::kinds::Kind;
-use super::message::{Errand, Message};
+use super::message::{Errand, Message, Why};
 use super::nap::Nap;
+use super::serve::Outcome;
 use super::slow::SlowHandlers;
 use super::spare::{Need, Work};
 use super::{Handler, Reactor};
@@ -52,6 +53,8 @@ impl Worker {
 struct Seen {
     call: u64,
     ticks: u32,
+    /// A thread was sent for it, which has it or will.
+    is_helped: bool,
 }
 
 /// A handler that computed when it lost its loop.
@@ -67,7 +70,6 @@ struct Watched {
 pub(super) fn watch<H: Handler>(reactor: &Arc<Reactor<H>>) {
     let nap: &Nap = &reactor.monitor;
     nap.belongs_to(std::thread::current());
-    let is_overdue = |errand: &Errand<H>| errand.since.elapsed() >= reactor.settings.queue_patience;
     let mut seen = vec![Seen::default(); reactor.loops.len()];
     let mut watched: Vec<Watched> = Vec::new();
     let mut slow = SlowHandlers::default();
@@ -87,12 +89,7 @@ pub(super) fn watch<H: Handler>(reactor: &Arc<Reactor<H>>) {
             }
             !sleeps
         });
-        for errand in reactor.spares.take_overdue(is_overdue) {
-            reactor.counters.count(Event::QueueTimeOut);
-            if let Some(this) = reactor.loops.get(errand.index) {
-                this.inbox.send(Message::Refuse { key: errand.key, peer: errand.peer });
-            }
-        }
+        bring_back(reactor);
         quiet = if has_work(reactor) || !watched.is_empty() { 0 } else { quiet + 1 };
         if quiet < QUIET {
             ticks = (ticks + 1) % HANDLERS;
@@ -116,10 +113,13 @@ fn look<H: Handler>(reactor: &Arc<Reactor<H>>, index: usize, seen: &mut Seen) ->
     let this = reactor.loops.get(index)?;
     let call = this.turn();
     if call == 0 || call != seen.call {
-        *seen = Seen { call, ticks: 0 };
+        *seen = Seen { call, ticks: 0, is_helped: false };
         return None;
     }
     seen.ticks += 1;
+    if seen.is_helped {
+        return None;
+    }
     let worker = this.worker()?;
     // What is done around handlers may wait, too, and says nothing about them: for the log, or for a disk with a file that is
     // being sent.
@@ -133,9 +133,27 @@ fn look<H: Handler>(reactor: &Arc<Reactor<H>>, index: usize, seen: &mut Seen) ->
     if let (true, Some(kind)) = (sleeps, kind) {
         reactor.kinds.saw_wait(kind);
     }
-    reactor.employ(Work::Drive { index, turn: call }, Need::Handler);
+    seen.is_helped = reactor.employ(Work::Drive { index, turn: call }, Need::Handler);
     let (handler, kind) = handler.zip(kind).filter(|_| !sleeps)?;
     Some(Watched { worker, handler, kind, ticks: 0 })
+}
+
+/// Brings requests back to their loops that wait for a thread in vain, or need not wait any more.
+fn bring_back<H: Handler>(reactor: &Arc<Reactor<H>>) {
+    let patience = reactor.settings.queue_patience;
+    let are_scarce = reactor.spares.are_scarce();
+    let is_over = |errand: &Errand<H>| errand.since.elapsed() >= patience;
+    let may_return = |errand: &Errand<H>| errand.why == Why::Unknown && !are_scarce;
+    for errand in reactor.spares.take_back(|errand| is_over(errand) || may_return(errand)) {
+        let Some(this) = reactor.loops.get(errand.index) else { continue };
+        let (returns, key, peer) = (may_return(&errand), errand.key, errand.peer);
+        this.inbox.send(if returns {
+            Message::Back { key, peer: Some(peer), outcome: Outcome::Again }
+        } else {
+            reactor.counters.count(Event::QueueTimeOut);
+            Message::Refuse { key, peer }
+        });
+    }
 }
 
 fn has_work<H: Handler>(reactor: &Reactor<H>) -> bool {

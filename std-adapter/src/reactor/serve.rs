@@ -5,6 +5,7 @@
 use super::desk::Desk;
 use super::exchange::{End, Exchange};
 use super::guard::{Guard, contained};
+use super::message::Why;
 use super::peer::{Call, Peer, Speaker};
 use super::poller::{Readiness, read_now};
 use super::proxy::{self, Heard};
@@ -53,7 +54,7 @@ pub(super) enum Outcome {
     /// Its next turn.
     Again,
     /// A thread on which its handler may wait.
-    Thread,
+    Thread(Why),
     /// Nothing: it is over.
     Gone,
 }
@@ -187,7 +188,7 @@ impl<H: Handler> Service<'_, '_, H> {
             pending.truncate(arrived);
             peer.pending = pending;
         } else if !left.is_empty() {
-            peer.pending = keep(left, if end == End::Thread { INPUT_SLACK_BYTES } else { 0 });
+            peer.pending = keep(left, if matches!(end, End::Thread(_)) { INPUT_SLACK_BYTES } else { 0 });
         }
         peer.connection = connection;
         if !connection.is_sending() {
@@ -195,7 +196,7 @@ impl<H: Handler> Service<'_, '_, H> {
         }
         let progress = match end {
             End::Grow => return Outcome::Again,
-            End::Thread => return Outcome::Thread,
+            End::Thread(why) => return Outcome::Thread(why),
             End::Progress(progress) => progress,
         };
         peer.refused = false;

@@ -218,14 +218,12 @@ impl<E> Spares<E> {
         None
     }
 
-    /// Requests that have waited for too long.
-    pub(super) fn take_overdue(&self, is_overdue: impl Fn(&E) -> bool) -> Vec<E> {
-        let mut overdue = Vec::new();
+    /// Takes requests back that wait for a thread.
+    pub(super) fn take_back(&self, is_wanted: impl Fn(&E) -> bool) -> VecDeque<E> {
         let mut state = self.lock();
-        while state.queue.front().is_some_and(&is_overdue) {
-            overdue.extend(state.queue.pop_front());
-        }
-        overdue
+        let (wanted, left) = std::mem::take(&mut state.queue).into_iter().partition(is_wanted);
+        state.queue = left;
+        wanted
     }
 
     pub(super) fn has_queue(&self) -> bool {
