@@ -15,8 +15,6 @@ use std::time::{Duration, Instant};
 
 /// Octets of lines that wait for the writer.
 const WAITING_MAX: usize = 1024 * 1024;
-/// Octets of a line, at most.
-const LINE_MAX: usize = 4096;
 /// After it has written, the writer waits for so long.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -25,6 +23,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 pub(crate) struct Log {
     queue: Arc<Queue>,
     palette: Palette,
+    /// Octets of a line, at most.
+    line_max: usize,
 }
 
 #[derive(Debug, Default)]
@@ -76,15 +76,15 @@ impl Log {
     ///
     /// # Errors
     /// When no thread can be made.
-    pub(crate) fn to_stderr() -> io::Result<Self> {
-        Self::to(io::stderr(), Palette::for_stream(&io::stderr()))
+    pub(crate) fn to_stderr(line_max: usize) -> io::Result<Self> {
+        Self::to(io::stderr(), Palette::for_stream(&io::stderr()), line_max)
     }
 
-    fn to(out: impl io::Write + Send + 'static, palette: Palette) -> io::Result<Self> {
+    fn to(out: impl io::Write + Send + 'static, palette: Palette, line_max: usize) -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let queue_too = Arc::clone(&queue);
         std::thread::Builder::new().name("log".to_owned()).spawn(move || write_lines(&queue_too, out))?;
-        Ok(Self { queue, palette })
+        Ok(Self { queue, palette, line_max })
     }
 
     /// `ADDR - - [TIME] "REQUEST LINE" CODE -`
@@ -129,7 +129,7 @@ impl Log {
         _ = write!(line, " - - {}[{}]{} ", paint.start, local_time(), paint.end);
         _ = text(&mut line);
         // All of it is ASCII: the escapes see to that.
-        line.truncate(LINE_MAX - 1);
+        line.truncate(self.line_max.saturating_sub(1));
         line.push('\n');
         self.queue.change(|state| {
             if state.text.len() + line.len() <= WAITING_MAX {
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn lines_are_escaped_and_cut() {
         let paper = Paper::default();
-        let log = Log::to(paper.clone(), Palette::plain()).expect("a thread");
+        let log = Log::to(paper.clone(), Palette::plain(), 300).expect("a thread");
         let peer = Some("[::ffff:1.2.3.4]:5".parse().expect("an address"));
         log.message(peer, "a\x1b[2J\u{85}\"\n");
         log.message(None, &"x".repeat(9000));
@@ -251,12 +251,12 @@ mod tests {
         assert_eq!(lines.len(), 2);
         assert!(lines[0].starts_with("::ffff:1.2.3.4 - - ["), "{text}");
         assert!(lines[0].ends_with(r"] a\x1b[2J\xc2\x85\x22\x0a"), "{text}");
-        assert_eq!(lines[1].len(), LINE_MAX - 1);
+        assert_eq!(lines[1].len(), 299);
     }
 
     #[test]
     fn a_log_that_is_not_read_stops_nobody() {
-        let log = Log::to(Stuck, Palette::plain()).expect("a thread");
+        let log = Log::to(Stuck, Palette::plain(), 4096).expect("a thread");
         let line = "lost".repeat(500);
         for _ in 0..WAITING_MAX / 1000 {
             log.message(None, &line);

@@ -43,7 +43,7 @@ pub struct HttpServer {
 
 impl HttpServer {
     pub(crate) fn new(listeners: Vec<Listener>, settings: Settings) -> io::Result<Self> {
-        let log = if settings.log { Some(Log::to_stderr()?) } else { None };
+        let log = if settings.log { Some(Log::to_stderr(settings.log_line_bytes_max)?) } else { None };
         let clock = SystemClock::new(settings.log);
         Ok(Self { listeners: listeners.into(), base: Arc::new(Base::new(settings, clock, log)) })
     }

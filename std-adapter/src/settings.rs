@@ -32,7 +32,10 @@ pub(crate) struct Settings {
     pub(crate) drain: Duration,
     pub(crate) handler_time_logged: Duration,
     pub(crate) discard: Duration,
+    pub(crate) accept_pause: Duration,
+    pub(crate) accept_pause_max: Duration,
     pub(crate) log: bool,
+    pub(crate) log_line_bytes_max: usize,
 }
 
 impl Settings {
@@ -84,7 +87,10 @@ impl Default for Builder {
             drain: Duration::from_secs(10),
             handler_time_logged: Duration::from_secs(10),
             discard: Duration::from_secs(1),
+            accept_pause: Duration::from_millis(50),
+            accept_pause_max: Duration::from_secs(1),
             log: true,
+            log_line_bytes_max: 4096,
         };
         Self { settings, listeners: Vec::new() }
     }
@@ -183,6 +189,21 @@ impl Builder {
     #[must_use]
     pub fn descriptors_reserved(mut self, descriptors: usize) -> Self {
         self.settings.descriptors_reserved = descriptors;
+        self
+    }
+
+    /// How long accepting pauses when descriptors or memory have run out; each time in a row it pauses twice as long, up to
+    /// [`accept_pause_max`](Self::accept_pause_max), and the longest idle connection is closed. Default: 50 ms.
+    #[must_use]
+    pub fn accept_pause(mut self, pause: Duration) -> Self {
+        self.settings.accept_pause = pause;
+        self
+    }
+
+    /// The longest such pause. Default: 1 s.
+    #[must_use]
+    pub fn accept_pause_max(mut self, pause: Duration) -> Self {
+        self.settings.accept_pause_max = pause;
         self
     }
 
@@ -292,6 +313,14 @@ impl Builder {
     #[must_use]
     pub fn proxy_protocol(mut self, expected: bool) -> Self {
         self.settings.proxy_protocol = expected;
+        self
+    }
+
+    /// Octets of a line of the log, with its end; what is longer is cut off. Default: 4096, so that a client cannot fill a disk with
+    /// one request.
+    #[must_use]
+    pub fn log_line_bytes_max(mut self, bytes: usize) -> Self {
+        self.settings.log_line_bytes_max = bytes;
         self
     }
 

@@ -216,3 +216,14 @@ fn the_program_shows_them_to_prometheus() {
     assert!(status.success());
     assert_eq!(log.iter().filter(|line| line.contains("/metrics")).count(), 1, "{log:#?}");
 }
+
+#[test]
+fn memory_that_is_lent_is_counted_until_it_is_given_back() {
+    let (server, _, metrics) = serve(quiet());
+    let mut client = server.client();
+    client.send(format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(10_000)));
+    wait_for(&metrics, |snapshot| snapshot.bytes_lent >= 10_000);
+    client.send("\r\n\r\n");
+    assert_eq!(client.reply().status(), 200);
+    wait_for(&metrics, |snapshot| snapshot.bytes_lent == 0);
+}

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | request line | `server.rs` `a_request_line_may_have_65536_octets`; here with the option |
 //! | field section | here |
+//! | memory lent to unfinished heads | `large.rs` `unfinished_heads_share_a_bound` |
 //! | empty lines before a request | here |
 //! | chunk-size line, extensions, trailers | here |
 //! | content | here; `server.rs` `large_content_goes_both_ways` where the handler allows more |

@@ -104,6 +104,7 @@ pub(crate) fn run() -> Result<()> {
     for (name, content) in &contents {
         fs::write(folder.join(name), content)?;
     }
+    pauses(&program, &folder)?;
     for fault in FAULTS {
         for schedule in SCHEDULES {
             let what = format!("{} fails with {}, times {schedule}", fault.call, fault.error);
@@ -113,6 +114,24 @@ pub(crate) fn run() -> Result<()> {
             println!("{what}: {tally}");
         }
     }
+    Ok(())
+}
+
+/// Nobody can be accepted: how often is it tried?
+fn pauses(program: &Path, folder: &Path) -> Result<()> {
+    let fault = fault("accept4", "EMFILE", Seen::Nothing);
+    let trial = Trial { fault, schedule: "1+", program, folder, contents: &[] };
+    let log = folder.join("strace.log");
+    let mut server = Server::start(&mut trial.command(&log)?, Stdio::null(), Stdio::null())?;
+    let client = TcpStream::connect_timeout(&server.address, PATIENCE)?;
+    // 50 ms, and each time twice as long: five times, and once more at the end.
+    thread::sleep(Duration::from_secs(2));
+    server.end()?;
+    drop(client);
+    let mut tally = Tally::default();
+    trial.count_calls(&log, server.id(), &mut tally)?;
+    ensure!((2..=8).contains(&tally.calls), "{} calls in 2 s", tally.calls);
+    println!("accept4 always fails: {} calls in 2 s", tally.calls);
     Ok(())
 }
 

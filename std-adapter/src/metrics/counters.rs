@@ -203,6 +203,7 @@ impl Counters {
             requests_unavailable: item(Item::Unavailable),
             requests_active,
             requests_queued: 0,
+            bytes_lent: 0,
             timeouts: ByDeadline {
                 first_byte: self.events(Event::FirstByteTimeOut),
                 head: self.events(Event::HeadTimeOut),

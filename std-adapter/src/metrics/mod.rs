@@ -40,7 +40,7 @@ impl Metrics {
     }
 }
 
-/// What a server has done since it was made. All numbers but those of `_active` and `_queued` never become smaller.
+/// What a server has done since it was made. All numbers but those of `_active`, `_queued` and `_lent` never become smaller.
 ///
 /// Its [`Display`](std::fmt::Display) is Prometheus' text format, which [`Prometheus`] serves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +66,9 @@ pub struct Snapshot {
     pub requests_active: u64,
     /// Requests that wait for a thread.
     pub requests_queued: u64,
+    /// Octets of memory that are lent to requests that have not come whole:
+    /// [`Builder::lent_bytes_max`](crate::Builder::lent_bytes_max) bounds them.
+    pub bytes_lent: u64,
     /// Deadlines that ran out.
     pub timeouts: ByDeadline,
     /// Panics in handlers, and in what makes and drops them.

@@ -111,6 +111,7 @@ impl fmt::Display for Snapshot {
         ];
         let gauges = [
             ("connections_active", "Connections that are open.", self.connections_active),
+            ("lent_bytes", "Memory that is lent to requests that have not come whole.", self.bytes_lent),
             ("requests_active", "Handlers that run.", self.requests_active),
             ("requests_queued", "Requests that wait for a thread.", self.requests_queued),
         ];

@@ -70,7 +70,7 @@ struct Task<H> {
     before: Before,
 }
 
-/// The shortest pause after a fault that stays for a while.
+/// A pause after a fault that there ought not to be.
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl<H: Handler> Loop<H> {

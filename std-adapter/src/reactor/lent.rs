@@ -17,6 +17,10 @@ impl Lent {
         Self { bytes: AtomicUsize::new(0), bytes_max }
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// May a connection that holds so much hold so much instead? Each loop asks before it lends, so that together they may
     /// exceed the bound by a buffer each.
     pub(super) fn allows(&self, held: usize, wanted: usize) -> bool {

@@ -99,6 +99,9 @@ trait Driven: fmt::Debug + Send + Sync {
 
     /// Requests that wait for a thread.
     fn queued(&self) -> usize;
+
+    /// Octets of memory that are lent to unfinished requests.
+    fn lent(&self) -> usize;
 }
 
 impl Base {
@@ -115,9 +118,11 @@ impl Base {
 
     /// What has happened so far, in numbers.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let queued: usize = self.driven().iter().map(|driven| driven.queued()).sum();
+        let driven = self.driven();
+        let sum = |of: fn(&dyn Driven) -> usize| driven.iter().map(|driven| of(&**driven) as u64).sum();
         Snapshot {
-            requests_queued: queued as u64,
+            requests_queued: sum(|driven| driven.queued()),
+            bytes_lent: sum(|driven| driven.lent()),
             log_lines_lost: self.log.as_ref().map_or(0, Log::lost),
             ..self.counters.snapshot()
         }
@@ -273,6 +278,10 @@ impl<H: Handler> Driven for Reactor<H> {
 
     fn queued(&self) -> usize {
         self.spares.queued()
+    }
+
+    fn lent(&self) -> usize {
+        self.lent.bytes()
     }
 }
 

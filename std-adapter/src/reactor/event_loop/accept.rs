@@ -1,6 +1,6 @@
 //! How connections come to a loop: accepted, at their bound, and for the last time.
 
-use super::{Loop, PAUSE, State, millis};
+use super::{Loop, State, millis};
 use crate::metrics::Event;
 use crate::reactor::message::Message;
 use crate::reactor::peer::{Call, Peer, Speaker};
@@ -25,8 +25,6 @@ const VICTIMS: usize = 16;
 const IDLE_MIN_MS: u64 = 250;
 /// How often the queue is looked at for the last time: as often as a full one takes, and more.
 const QUEUE_ROUNDS: usize = 256;
-/// The longest pause after a fault that stays for a while.
-const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// The sockets that a loop accepts connections from.
 #[derive(Debug)]
@@ -34,7 +32,8 @@ pub(super) struct Listening {
     queues: Vec<Queue>,
     /// Accepting goes on at this moment, after a fault.
     pub(super) resumes: Option<u64>,
-    pause: Duration,
+    /// The last pause, while there is nothing between them.
+    pause: Option<Duration>,
 }
 
 /// Where the kernel lets connections wait until they are accepted.
@@ -56,7 +55,7 @@ impl Listening {
             poller.add_listener(&mut listener, listener_token(index))?;
             queues.push(Queue { listener, is_on: true, guess: 1, guessed: 0 });
         }
-        Ok(Self { queues, resumes: None, pause: PAUSE })
+        Ok(Self { queues, resumes: None, pause: None })
     }
 }
 
@@ -117,7 +116,7 @@ impl<H: Handler> State<H> {
                 Ok((socket, address)) => {
                     accepted += 1;
                     reactor.descriptors.took(&socket);
-                    self.listening.pause = PAUSE;
+                    self.listening.pause = None;
                     reactor.connection_began();
                     self.distribute(reactor, this, index, socket, address);
                 }
@@ -200,8 +199,11 @@ impl<H: Handler> State<H> {
         reactor.complain(&format!("Cannot accept: {why}"));
         self.evict(reactor);
         self.listen(false);
-        self.listening.resumes = Some(self.now + millis(self.listening.pause));
-        self.listening.pause = PAUSE_MAX.min(self.listening.pause * 2);
+        let settings = &reactor.settings;
+        let pause = self.listening.pause.map_or(settings.accept_pause, |last| last.saturating_mul(2));
+        let pause = pause.min(settings.accept_pause_max);
+        self.listening.pause = Some(pause);
+        self.listening.resumes = Some(self.now + millis(pause));
     }
 
     /// There are as many connections as there may be. True when one of them makes place at once; else accepting waits until one
