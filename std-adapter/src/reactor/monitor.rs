@@ -176,5 +176,6 @@ fn sleeps(thread: u64) -> bool {
     // NUMBER (NAME) STATE …: the name may hold everything, but no bracket comes after it.
     let stat = std::fs::read(format!("/proc/self/task/{thread}/stat")).unwrap_or_default();
     let state = stat.rsplit(|&octet| octet == b')').next().and_then(|rest| rest.get(1));
-    state != Some(&b'R')
+    // Who is held by a tracer or by SIGSTOP does not wait for anything of its own.
+    !matches!(state, Some(b'R' | b't' | b'T'))
 }
