@@ -14,6 +14,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -24,11 +25,10 @@ const LARGE: usize = (24 << 20) + 12_345;
 const LEFT: usize = 1 << 20;
 
 /// Octets that tell their place.
-fn content(length: usize) -> Vec<u8> {
-    (0..length.div_ceil(4))
-        .flat_map(|place| u32::try_from(place).unwrap().to_be_bytes())
-        .take(length)
-        .collect()
+fn content(length: usize) -> &'static [u8] {
+    static OCTETS: LazyLock<Vec<u8>> =
+        LazyLock::new(|| (0..=u32::try_from(LARGE / 4).unwrap()).flat_map(u32::to_be_bytes).collect());
+    &OCTETS[..length]
 }
 
 /// Sends a part of a file.
@@ -144,10 +144,26 @@ fn a_file_that_shrinks_while_it_is_sent_cuts_the_connection() {
     assert!(rest.len() < LARGE, "never padded");
     // What is on its way is the file's own memory, where the system clears what is behind the new end.
     let is_left = rest.len().min(LEFT);
-    assert!(rest[..is_left] == content(LEFT)[..is_left]);
+    assert!(rest[..is_left] == *content(is_left));
     // As long as nothing was said, there is something better to say.
     let server = Running::with(quiet(), &Sends { range: 1_000_000..1_060_000, ..sends });
     assert_eq!(server.client().get("/").status(), 500);
+}
+
+/// Who runs the server is told, too, why a download broke off.
+#[cfg(feature = "program")]
+#[test]
+fn a_file_that_shrinks_while_it_is_sent_is_logged() {
+    let (directory, sends) = large();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_httpling"));
+    let process = common::Process::start(command.args(["-b", "127.0.0.1", "0", "-d"]).arg(directory.path()));
+    let mut client = process.client();
+    client.send(request("GET", "/large"));
+    assert_eq!(common::status(&client.head()), 200);
+    File::options().write(true).open(&sends.path).unwrap().set_len(LEFT as u64).unwrap();
+    until_reset(&mut client);
+    let line = process.stderr.wait_for(|line| line.contains("A file became shorter while it was sent"));
+    assert!(line.is_some(), "{:?}", process.stderr.all());
 }
 
 /// In a process of its own: its threads and its memory are counted. A descriptor each is promised, and 1 KiB or so.
@@ -321,6 +337,25 @@ fn unfinished_heads_share_a_bound() {
     }
 }
 
+/// It takes something all the time, and not enough.
+#[test]
+fn a_reader_that_crawls_is_cut_off() {
+    let (_directory, sends) = large();
+    let timeout = Duration::from_millis(300);
+    let server = Running::with(quiet().write_timeout(timeout).bytes_per_second_min(u32::MAX), &sends);
+    let mut client = with_head(&server);
+    let (mut some, mut count) = ([0; 10_000], 0);
+    let end = loop {
+        match client.try_read(&mut some) {
+            Ok(more) => count += more,
+            Err(error) => break error,
+        }
+        assert!(count < LARGE, "it has all of it");
+        std::thread::sleep(Duration::from_millis(10)); // The slowness is what is tested.
+    };
+    assert!(common::is_reset(&end), "{end}");
+}
+
 #[test]
 fn a_reader_that_stops_is_cut_off() {
     let (_directory, sends) = large();
@@ -383,7 +418,7 @@ fn a_file_that_cannot_be_read_on_cuts_the_connection() {
     assert_eq!(until_reset(&mut client).len(), 4096, "what could be read, and nothing in place of the rest");
     assert_eq!(server.client().get("/fast").text(), "Hello there");
 
-    let octets: &'static [u8] = content(MIB).leak();
+    let octets = content(MIB);
     let start = octets.as_ptr().addr() as u64;
     let server =
         Running::with(quiet(), &Sends { path, range: start..start + MIB as u64, ..Sends::default() });

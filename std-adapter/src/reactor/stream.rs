@@ -174,7 +174,17 @@ impl<H: Handler> Wire for Stream<'_, H> {
 
     fn send_content(&mut self, position: u64, left: u64) -> Result<usize, SendError> {
         let Some(part) = self.file else { return Err(SendError::Failed) };
-        let Some(count) = send_file(self.socket, part, position, left)? else {
+        let sent = send_file(self.socket, part, position, left);
+        match sent {
+            Err(SendError::LengthMismatch) => {
+                self.desk.reactor.complain("A file became shorter while it was sent");
+            }
+            Err(SendError::Failed) => {
+                self.desk.reactor.complain("A file could not be read while it was sent");
+            }
+            _ => {}
+        }
+        let Some(count) = sent? else {
             self.full = true;
             return Ok(0);
         };
