@@ -152,6 +152,8 @@ mod unix {
                 if error.kind() != io::ErrorKind::AddrInUse || !is_abandoned(path, &address) {
                     return Err(error);
                 }
+                // Of two that do this at the same time, one may lose its name to the other: nothing can be removed on the condition
+                // that it is still the same.
                 fs::remove_file(path)?;
                 socket.bind(&address)
             })?;

@@ -34,9 +34,9 @@ fn run(arguments: &Arguments, inherited: Inherited) -> Result<(), String> {
     let mut signals =
         Signals::new([SIGINT, SIGTERM]).map_err(|error| format!("cannot receive signals: {error}"))?;
     let server = sockets::listen(arguments, inherited)?;
-    let watched = arguments.metrics.as_deref().map(|address| show_metrics(&server, address)).transpose()?;
+    let watched = show_metrics(&server, arguments)?;
     say(&server.banner());
-    if let Some(address) = watched.flatten() {
+    if let Some(address) = watched {
         say(&format!("Metrics at http://{address}/metrics"));
     }
 
@@ -72,10 +72,13 @@ fn file_handler(arguments: &Arguments) -> Result<FileHandler, String> {
 }
 
 /// Serves the server's numbers on a thread of their own, until the program ends.
-fn show_metrics(server: &HttpServer, address: &str) -> Result<Option<SocketAddr>, String> {
+fn show_metrics(server: &HttpServer, arguments: &Arguments) -> Result<Option<SocketAddr>, String> {
+    let Some(address) = &arguments.metrics else { return Ok(None) };
     let fail = |error: io::Error| format!("cannot show metrics on {address}: {}", reason(&error));
     let page = Prometheus::new(server.metrics());
-    let server = HttpServer::builder().threads(1).log(false).bind(address).map_err(fail)?;
+    // The next instance has its metrics where this one has them.
+    let builder = HttpServer::builder().threads(1).log(false).reuse_port(arguments.reuse_port);
+    let server = builder.bind(address).map_err(fail)?;
     let bound = server.local_addr();
     let serve = move || server.serve_forever(move |_peer| page.clone());
     std::thread::Builder::new().name("metrics".to_owned()).spawn(serve).map_err(fail)?;

@@ -170,8 +170,9 @@ pub struct ShutdownHandle {
 }
 
 impl ShutdownHandle {
-    /// Stops accepting. Connections without a request are closed; running requests go on until they are answered, or until
-    /// [`Builder::drain_timeout`]. Returns at once; [`HttpServer::serve_forever`] returns when all is over.
+    /// Stops listening, once those are accepted whom the kernel has let in. Idle connections are closed, and those that have just
+    /// begun have a second for their first request; running requests go on until they are answered, or until
+    /// [`Builder::drain_timeout`]. A socket that was [given](Builder::listener) is left to its owner as it is. Returns at once; [`HttpServer::serve_forever`] returns when all is over.
     pub fn shutdown(&self) {
         self.base.stop();
     }

@@ -10,7 +10,7 @@
 
 mod common;
 
-use common::{Client, Ending, Process, becomes_true, is_refused, log_text, run, value};
+use common::{Client, Ending, Process, becomes_true, has, is_refused, log_text, run, value};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -340,15 +340,6 @@ impl Drop for Killed {
 }
 
 // ---- clients ----
-
-/// Is the program there? Tests with programs of others are for those who have them.
-fn has(program: &str) -> bool {
-    let there = Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
-    if !there {
-        println!("skipped: there is no {program}");
-    }
-    there
-}
 
 #[test]
 fn curl_gets_files_and_listings() {

@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{Client, PATIENCE, Process, becomes_true, is_refused, log_text, run};
+use common::{Client, PATIENCE, Process, becomes_true, has, is_refused, log_text, run};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -123,6 +123,26 @@ fn inherited_sockets_are_used_and_outlive_the_program() {
     Client::connect(address).send(GET);
 }
 
+/// systemd's own tool, where it is: it starts the program when the first client comes.
+#[test]
+fn systemd_starts_it_for_its_first_client() {
+    if !has("systemd-socket-activate") {
+        return;
+    }
+    let directory = directory();
+    let address = TcpListener::bind("127.77.0.5:0").unwrap().local_addr().unwrap();
+    let first = std::thread::spawn(move || {
+        assert!(becomes_true(|| Client::try_connect(address).is_ok()));
+        fetch(address)
+    });
+    let mut command = Command::new("systemd-socket-activate");
+    command.args(["-l", &address.to_string(), env!("CARGO_BIN_EXE_httpling"), "-d"]).arg(directory.path());
+    let process = Process::start(&mut command);
+    assert!(process.banner.ends_with("/), inherited ...\n"), "{}", process.banner);
+    assert_eq!(process.address, address);
+    assert_eq!(first.join().unwrap(), "the content of a\n");
+}
+
 #[test]
 fn sockets_that_are_meant_for_another_process_are_left_alone() {
     let directory = directory();
@@ -189,7 +209,8 @@ fn the_log_has_the_address_that_the_proxy_names() {
 #[test]
 fn the_next_instance_begins_before_the_last_one_ends() {
     let directory = directory();
-    let place = ["-b", "127.0.0.1", "--reuse-port"];
+    let metrics = TcpListener::bind("127.77.0.6:0").unwrap().local_addr().unwrap().to_string();
+    let place = ["-b", "127.0.0.1", "--reuse-port", "--metrics", &metrics];
     let mut process = Process::start(httpling(&directory, &place).arg("0"));
     let address = process.address;
     for _ in 0..3 {

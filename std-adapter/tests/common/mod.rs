@@ -380,6 +380,15 @@ pub(crate) fn run(command: &mut Command) -> (Option<i32>, String, String) {
     (status.code(), stdout, stderr)
 }
 
+/// Is the program there? Tests with programs of others are for those who have them.
+pub(crate) fn has(program: &str) -> bool {
+    let there = Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
+    if !there {
+        println!("skipped: there is no {program}");
+    }
+    there
+}
+
 /// The address in `Serving HTTP on HOST port PORT (...) ...`; where it is that of all interfaces, the loopback's.
 pub(crate) fn address_in(banner: &str) -> SocketAddr {
     let words: Vec<&str> = banner.split(' ').collect();
