@@ -5,6 +5,9 @@ use crate::metrics::{Event, Tally};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// How often a thread is looked at that may not have begun.
+const SOON: Duration = Duration::from_millis(100);
+
 /// The handlers that run, as far as they were seen.
 #[derive(Debug, Default)]
 pub(super) struct SlowHandlers {
@@ -44,6 +47,6 @@ impl SlowHandlers {
             }
         }
         // What was given to a thread of its own may not have begun yet.
-        next.or_else(|| reactor.spares.is_serving().then_some(most))
+        next.or_else(|| reactor.spares.is_serving().then_some(most.max(SOON)))
     }
 }
