@@ -20,7 +20,7 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 /// Octets of a response that leaves in one piece: 64 KiB of content and a head.
-const OUTPUT_BYTES: usize = 64 * 1024 + 4096;
+pub(super) const OUTPUT_BYTES: usize = 64 * 1024 + 4096;
 /// Room behind the longest head, so that content that came with it needs no further read.
 const INPUT_SLACK_BYTES: usize = 4096;
 /// A head that has more than this is not copied each time that bytes come, but keeps a buffer of its own.

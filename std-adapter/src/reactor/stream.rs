@@ -6,6 +6,7 @@
 use super::Handler;
 use super::desk::Desk;
 use super::poller::{Follows, Readiness, Socket, read_now, send_file, wait_for, write_now};
+use super::serve::OUTPUT_BYTES;
 use crate::file_part::FilePart;
 use crate::metrics::Event;
 use embedded_io::ErrorKind;
@@ -14,8 +15,9 @@ use std::any::Any;
 use std::io;
 use std::time::{Duration, Instant};
 
-/// Octets of deferred content that are offered to the socket at once.
-const PIECE: usize = 64 * 1024;
+/// Octets that are offered to the socket at once: what is deferred, or what many requests in a row have as their answer. With
+/// less room than for another response behind a whole buffer of them, each request would be answered by itself.
+const PIECE: usize = 2 * OUTPUT_BYTES;
 /// Octets of deferred content that a connection may send before others have their turn.
 const TURN: usize = 1024 * 1024;
 
