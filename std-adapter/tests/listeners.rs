@@ -354,4 +354,10 @@ fn a_header_has_the_time_of_a_head() {
     let mut client = server.client();
     client.send([V1, b"GET / HT"].concat());
     assert_eq!(client.reply().status(), 408);
+
+    // In all, and not since its last octet.
+    let mut client = server.client();
+    client.send(b"PROXY UNKNOWN ");
+    let ends = |_| client.try_send(b"x").is_err() || client.has_something_within(Duration::from_millis(20));
+    assert!((0..90).any(ends), "it goes on");
 }

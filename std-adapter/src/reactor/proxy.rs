@@ -160,4 +160,32 @@ mod tests {
             assert_eq!(parse(octets), Err(Malformed), "{}", octets.escape_ascii());
         }
     }
+
+    /// Headers with octets changed, and cut anywhere: whatever they are taken for, they are not longer than what is there.
+    #[test]
+    fn no_octets_are_read_beyond_their_end() {
+        let headers = [
+            b"PROXY TCP4 192.0.2.1 198.51.100.7 1234 80\r\n".to_vec(),
+            b"PROXY UNKNOWN what ever\r\n".to_vec(),
+            binary(0x21, 0x11, &ipv4()),
+            binary(0x21, 0x21, &ipv6()),
+            binary(0x21, 0x31, &[b'/'; 216]),
+        ];
+        let mut seed = 1_u64;
+        let mut random = move |below: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % below
+        };
+        for round in 0..50_000 {
+            let mut octets = headers[round % headers.len()].clone();
+            for _ in 0..=random(3) {
+                let place = random(octets.len());
+                octets[place] = u8::try_from(random(256)).expect("below 256");
+            }
+            octets.truncate(1 + random(octets.len()));
+            if let Ok(Some(header)) = parse(&octets) {
+                assert!(header.length <= octets.len(), "{}", octets.escape_ascii());
+            }
+        }
+    }
 }
