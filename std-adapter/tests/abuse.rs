@@ -48,15 +48,13 @@ fn ask(stream: &mut TcpStream) {
     assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
 }
 
-/// What a process has in memory, in KiB.
-#[cfg(target_os = "linux")]
-fn memory_kib(id: u32) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+/// What a process has in memory, in KiB, where the system tells.
+fn memory_kib(id: u32) -> Option<usize> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 fn ten_thousand_idle_connections_are_kept_and_cost_little() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
@@ -77,8 +75,10 @@ fn ten_thousand_idle_connections_are_kept_and_cost_little() {
         ask(&mut stream);
         streams.push(stream);
     }
-    let each = (memory_kib(process.id()).saturating_sub(before)) * 1024 / count.max(1);
-    assert!(each <= 1024, "{each} octets for each of {count} connections");
+    if let (Some(before), Some(after)) = (before, memory_kib(process.id())) {
+        let each = after.saturating_sub(before) * 1024 / count.max(1);
+        assert!(each <= 1024, "{each} octets for each of {count} connections");
+    }
     // All are still there, and others find place beside them.
     for stream in streams.iter_mut().rev().step_by(7) {
         ask(stream);
