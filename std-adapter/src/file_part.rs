@@ -74,7 +74,7 @@ impl EndWithFile for Head<'_> {
     }
 }
 
-/// Part of an open file, from `start` on. Its reads do not move the file's own position, which others may share.
+/// Part of an open file, from `start` on. Each read names its place: the file's own position may be shared with others.
 #[derive(Debug)]
 pub(crate) struct FilePart {
     pub(crate) file: File,

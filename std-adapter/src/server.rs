@@ -127,6 +127,9 @@ impl HttpServer {
     ///   the same kind (method, and first segment of the path) as one that was found sleeping are served beside the loops from
     ///   then on, for as long as the kind goes on sleeping.
     ///
+    /// A file that is sent with [`end_with_file`](crate::EndWithFile::end_with_file) needs no thread: the handler returns, and its
+    /// client may take its time.
+    ///
     /// There are [`spare_threads_max`](Builder::spare_threads_max) threads for that, and one more for each loop, so that the others
     /// go on when all of those wait. When these wait, too, only requests of kinds that are known to be answered at once are served,
     /// and all others wait for a thread. Handlers that compute for long share the processors with all others: more threads do not
