@@ -48,8 +48,8 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let servers = all_or(&arguments.servers);
     let cases = all_or(&arguments.cases);
-    let rounds = arguments.rounds.unwrap_or(if arguments.quick { 1 } else { 5 });
-    let seconds = arguments.seconds.unwrap_or(if arguments.quick { 0.3 } else { 1.0 });
+    let rounds = arguments.rounds.unwrap_or(if arguments.quick { 1 } else { 7 });
+    let seconds = arguments.seconds.unwrap_or(if arguments.quick { 0.3 } else { 0.6 });
     let counts_calls = !arguments.without_calls && !arguments.quick;
 
     tools::need("taskset", "util-linux")?;
