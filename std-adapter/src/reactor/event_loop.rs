@@ -17,7 +17,7 @@ use super::slab::{Key, Slab, Stage};
 use super::spare::{Given, Work};
 use super::timer::Wheel;
 use super::{Handler, Reactor};
-use crate::clock::TICK_MS;
+use crate::clock::{TICK_MS, time_passed};
 use std::collections::VecDeque;
 use std::io;
 use std::net::Shutdown;
@@ -121,6 +121,7 @@ pub(super) fn drive<H: Handler>(
 ) {
     let Some(this) = reactor.loops.get(index) else { return };
     let Some((mut state, driver)) = this.helm.take_over(turn) else { return };
+    time_passed();
     *this.worker.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(worker));
     let tally = Arc::clone(&tools.counts.tally);
     loop {
@@ -151,6 +152,7 @@ pub(super) fn serve_beside<H: Handler>(reactor: &Arc<Reactor<H>>, errand: Errand
     let Some(this) = reactor.loops.get(index) else { return };
     let tally = Arc::clone(&tools.counts.tally);
     let desk = Desk::new(reactor, index, None, &tally);
+    time_passed();
     let began = Instant::now();
     let before = Before { stage: Stage::Idle, now: reactor.now() };
     let service = Service { peer: &mut peer, call: Call::Ready, before, tools, desk: &desk };
@@ -236,7 +238,10 @@ impl<H: Handler> State<H> {
             this.inbox.wake_up();
             reactor.monitor.wake();
         }
-        self.now = reactor.now();
+        let before = std::mem::replace(&mut self.now, reactor.now());
+        if self.now != before {
+            time_passed();
+        }
         self.wheel.expire(self.now, &mut self.expired);
         for slot in self.expired.drain(..) {
             if let Some(slot) = self.slab.at(slot) {

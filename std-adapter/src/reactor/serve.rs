@@ -12,7 +12,6 @@ use super::proxy::{self, Heard};
 use super::slab::Stage;
 use super::stream::Stream;
 use super::{Base, Handler};
-use crate::clock::time_passed;
 use crate::metrics::{Enlisted, Event};
 use httpling_core::{CloseReason, Config, Connection, Progress, RequestHandler as _, Session};
 use socket2::SockRef;
@@ -79,7 +78,6 @@ pub(super) struct Service<'a, 'b, H> {
 impl<H: Handler> Service<'_, '_, H> {
     /// Does all that can be done now.
     pub(super) fn serve(mut self) -> Outcome {
-        time_passed();
         let held = self.peer.pending.capacity();
         let outcome = self.go_on();
         let holds = if outcome == Outcome::Gone { 0 } else { self.peer.pending.capacity() };
@@ -158,7 +156,9 @@ impl<H: Handler> Service<'_, '_, H> {
         let most = tools.input.len();
         let is_lent = arrived <= COPIED_MAX;
         let input = if is_lent {
-            octets_into(&mut tools.input, &pending);
+            if arrived > 0 {
+                octets_into(&mut tools.input, &pending);
+            }
             &mut *tools.input
         } else {
             let room = arrived.max(super::AWAITED_BYTES_MAX as usize);
