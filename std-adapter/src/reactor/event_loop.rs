@@ -160,7 +160,9 @@ pub(super) fn serve_beside<H: Handler>(reactor: &Arc<Reactor<H>>, errand: Errand
     if let Some(kind) = desk.timed_kind() {
         if began.elapsed() < monitor::TICK {
             reactor.kinds.saw_no_wait(kind);
-            reactor.kinds.saw_quick(kind);
+            if !reactor.kinds.waits(kind) {
+                reactor.kinds.saw_quick(kind);
+            }
         } else {
             reactor.kinds.saw_wait(kind);
         }

@@ -12,6 +12,9 @@ const PLACES: usize = 256;
 const PATH_MAX: usize = 32;
 /// So many requests in a row that did not wait, and the kind is forgotten.
 const PATIENCE: u64 = 255;
+/// So many when it was quick before: it may have waited this once, or been kept waiting by a busy machine, and a thread for each
+/// of its requests costs more than it does.
+const DOUBT: u64 = 64;
 
 /// A kind of request, as a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,11 +100,13 @@ impl Kinds {
 
     /// A handler waits in this kind.
     pub(super) fn saw_wait(&self, kind: Kind) {
+        let mut patience = PATIENCE;
         if let (true, Some(place)) = (self.is_quick(kind), self.quick.get(kind.place())) {
             place.store(0, Ordering::Relaxed);
+            patience = DOUBT;
         }
         let Some(place) = self.places.get(kind.place()) else { return };
-        if place.swap(kind.0 & !0xff | PATIENCE, Ordering::Relaxed) == 0 {
+        if place.swap(kind.0 & !0xff | patience, Ordering::Relaxed) == 0 {
             self.known.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -156,6 +161,17 @@ mod tests {
         assert!(kinds.is_quick(kind) && !kinds.is_quick(Kind::of(b"GET", b"/slow")));
         kinds.saw_wait(kind);
         assert!(!kinds.is_quick(kind));
+        // It is forgotten the sooner, unless it waits again.
+        for _ in 0..DOUBT {
+            assert!(kinds.waits(kind));
+            kinds.saw_no_wait(kind);
+        }
+        assert!(!kinds.waits(kind));
+        kinds.saw_wait(kind);
+        for _ in 0..=DOUBT {
+            kinds.saw_no_wait(kind);
+        }
+        assert!(kinds.waits(kind));
     }
 
     #[test]
