@@ -303,23 +303,23 @@ impl<'a> RequestHead<'a> {
 
     /// The request-target, taken apart.
     pub fn target(&self) -> Target<'a> {
-        self.parts.target
+        Target::new(self.parts.method, self.parts.target)
     }
 
     /// The request-target as it was sent.
     #[doc(alias = "requestline")]
     pub fn raw_target(&self) -> &'a [u8] {
-        self.parts.target_octets
+        self.parts.target
     }
 
     /// The target's path, still percent-encoded and without query.
     pub fn path(&self) -> &'a [u8] {
-        self.parts.target.path()
+        self.parts.resource.path
     }
 
     /// The target's query, still percent-encoded.
     pub fn query(&self) -> Option<&'a [u8]> {
-        self.parts.target.query()
+        self.parts.resource.query
     }
 
     /// The version.

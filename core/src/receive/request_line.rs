@@ -1,6 +1,6 @@
 //! `method SP request-target SP HTTP-version` (RFC 9112 §3)
 
-use crate::receive::target::Target;
+use crate::receive::target::Resource;
 use crate::syntax::error::RequestError;
 use crate::syntax::method::Method;
 use crate::syntax::octets::{self, TOKEN};
@@ -10,8 +10,8 @@ use crate::syntax::version::Version;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestLine<'a> {
     pub(crate) method: Method<'a>,
-    pub(crate) target_octets: &'a [u8],
-    pub(crate) target: Target<'a>,
+    pub(crate) target: &'a [u8],
+    pub(crate) resource: Resource<'a>,
 }
 
 impl<'a> RequestLine<'a> {
@@ -29,6 +29,6 @@ impl<'a> RequestLine<'a> {
         };
         let target = rest.get(1..target_end).ok_or(RequestError::RequestLine)?;
         let method = Method::new(method);
-        Ok(Self { method, target_octets: target, target: Target::parse(method, target)? })
+        Ok(Self { method, target, resource: Resource::parse(method, target)? })
     }
 }

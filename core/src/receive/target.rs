@@ -34,43 +34,20 @@ pub enum Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// Takes apart a target whose octets the scanner has accepted.
-    ///
-    /// # Errors
-    /// [`RequestError::Target`] for a form that is none of the four, or not one that `method` may have.
-    pub(crate) fn parse(method: Method<'_>, target: &'a [u8]) -> Result<Self, RequestError> {
+    /// The view on a target that [`resource`] has accepted.
+    pub(crate) fn new(method: Method<'_>, target: &'a [u8]) -> Self {
         if method == Method::Connect {
-            return if is_authority(target, Port::Required) {
-                Ok(Self::Authority(target))
-            } else {
-                Err(RequestError::Target)
-            };
+            return Self::Authority(target);
         }
-        match target {
-            [b'/', ..] => {
-                let (path, query) = split_query(target);
-                Ok(Self::Origin { path, query })
-            }
-            b"*" if method == Method::Options => Ok(Self::Asterisk),
-            _ => Self::absolute(target).ok_or(RequestError::Target),
+        if let Some((scheme, authority, rest)) = split_absolute(target) {
+            let (path, query) = split_query(rest);
+            return Self::Absolute { scheme, authority, path, query };
         }
-    }
-
-    fn absolute(target: &'a [u8]) -> Option<Self> {
-        let (scheme, rest) = octets::split_once(target, b':')?;
-        let rest = rest.strip_prefix(b"//")?;
-        let end = rest.iter().position(|octet| matches!(octet, b'/' | b'?')).unwrap_or(rest.len());
-        let (authority, rest) = rest.split_at_checked(end)?;
-        // Userinfo is no part of a request's authority: "treat its presence as an error" (RFC 9110 §4.2.4).
-        if !is_scheme(scheme)
-            || !is_authority(authority, Port::Optional)
-            || authority.starts_with(b":")
-            || authority.is_empty()
-        {
-            return None;
+        if target == b"*" {
+            return Self::Asterisk;
         }
-        let (path, query) = split_query(rest);
-        Some(Self::Absolute { scheme, authority, path: if path.is_empty() { b"/" } else { path }, query })
+        let (path, query) = split_query(target);
+        Self::Origin { path, query }
     }
 
     /// The path, without query; the whole target where it is an authority or the asterisk.
@@ -101,11 +78,66 @@ impl fmt::Debug for Target<'_> {
     }
 }
 
+/// What a target asks for: its path, without query, and its query. This is kept of it, and [`Target`] is made when
+/// somebody asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resource<'a> {
+    pub(crate) path: &'a [u8],
+    pub(crate) query: Option<&'a [u8]>,
+}
+
+impl<'a> Resource<'a> {
+    /// Takes apart a target whose octets the scanner has accepted.
+    ///
+    /// # Errors
+    /// [`RequestError::Target`] for a form that is none of the four, or not one that `method` may have.
+    pub(crate) fn parse(method: Method<'_>, target: &'a [u8]) -> Result<Self, RequestError> {
+        let (is_right, rest) = match target {
+            _ if method == Method::Connect => {
+                let is_right = is_authority(target, Port::Required);
+                return if is_right {
+                    Ok(Self { path: target, query: None })
+                } else {
+                    Err(RequestError::Target)
+                };
+            }
+            [b'/', ..] => (true, target),
+            b"*" => (method == Method::Options, target),
+            _ => match split_absolute(target) {
+                // Userinfo is no part of a request's authority: "treat its presence as an error" (RFC 9110 §4.2.4).
+                Some((scheme, authority, rest)) => (
+                    is_scheme(scheme)
+                        && is_authority(authority, Port::Optional)
+                        && !matches!(authority, [] | [b':', ..]),
+                    rest,
+                ),
+                None => (false, target),
+            },
+        };
+        let (path, query) = split_query(rest);
+        if is_right { Ok(Self { path, query }) } else { Err(RequestError::Target) }
+    }
+}
+
+/// Scheme, authority, and what is behind them in `http://host/path?query`. What begins with `/` has none.
+fn split_absolute(target: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    if target.starts_with(b"/") {
+        return None;
+    }
+    let (scheme, rest) = octets::split_once(target, b':')?;
+    let rest = rest.strip_prefix(b"//")?;
+    let end = rest.iter().position(|octet| matches!(octet, b'/' | b'?')).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at_checked(end)?;
+    Some((scheme, authority, rest))
+}
+
+/// Path and query. An empty path is that of the root.
 fn split_query(target: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match octets::split_once(target, b'?') {
+    let (path, query) = match octets::split_once(target, b'?') {
         Some((path, query)) => (path, Some(query)),
         None => (target, None),
-    }
+    };
+    (if path.is_empty() { b"/" } else { path }, query)
 }
 
 /// `ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )`
@@ -219,7 +251,14 @@ mod tests {
     use std::string::String;
 
     fn parse(target: &str) -> Result<Target<'_>, RequestError> {
-        Target::parse(Method::Get, target.as_bytes())
+        parse_for(Method::Get, target.as_bytes())
+    }
+
+    fn parse_for<'a>(method: Method<'_>, octets: &'a [u8]) -> Result<Target<'a>, RequestError> {
+        let Resource { path, query } = Resource::parse(method, octets)?;
+        let target = Target::new(method, octets);
+        assert_eq!((path, query), (target.path(), target.query()));
+        Ok(target)
     }
 
     #[test]
@@ -257,7 +296,7 @@ mod tests {
 
     #[test]
     fn authority_form_is_for_connect_alone() {
-        let connect = |target: &'static str| Target::parse(Method::Connect, target.as_bytes());
+        let connect = |target: &'static str| parse_for(Method::Connect, target.as_bytes());
         assert_eq!(connect("a:443"), Ok(Target::Authority(b"a:443")));
         assert_eq!(connect("[::1]:443"), Ok(Target::Authority(b"[::1]:443")));
         for wrong in ["a", "a:", ":443", "/", "*", "http://a/", "a:44x", "u@a:1"] {
@@ -268,9 +307,9 @@ mod tests {
 
     #[test]
     fn asterisk_form_is_for_options_alone() {
-        assert_eq!(Target::parse(Method::Options, b"*"), Ok(Target::Asterisk));
+        assert_eq!(parse_for(Method::Options, b"*"), Ok(Target::Asterisk));
         assert_eq!(parse("*"), Err(RequestError::Target));
-        assert_eq!(Target::parse(Method::Options, b"*/"), Err(RequestError::Target));
+        assert_eq!(parse_for(Method::Options, b"*/"), Err(RequestError::Target));
     }
 
     #[test]
