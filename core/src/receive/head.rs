@@ -228,6 +228,7 @@ impl HeadReader {
     }
 
     /// The head is whole: do its parts fit together?
+    #[inline(never)] // Once a head: the loop over the lines wants the registers.
     fn finish(&self, buffer: &[u8], config: &Config<'_>) -> Result<HeadEnd, RequestError> {
         let notes = Notes(self.scan.notes);
         let version = notes.version();
