@@ -18,7 +18,7 @@ pub const INPUT_BYTES: usize = RECEIVE_BYTES;
 pub const OUTPUT_BYTES: usize = 512;
 
 /// Without a clock there is no `Date`, and without a name no `Server`. A connection may have as many requests as it likes:
-/// who waits for its socket gets it when it is idle.
+/// who waits for its socket gets it when it is idle. Error responses have no content: a page for people costs kilobytes.
 static CONFIG: Config<'static> = Config {
     limits: Limits { requests_max: u16::MAX, ..Limits::DEFAULT },
     error_page: None,

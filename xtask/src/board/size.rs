@@ -60,7 +60,10 @@ const IMAGES: [Image; 5] = [
 ];
 
 pub(crate) fn print(compiler: &CrossCompiler) -> Result<()> {
-    println!("opt-level z, {}\n", compiler.description());
+    println!("opt-level z, {}", compiler.description());
+    println!(
+        "each server says hello to `GET /` and 404 else, ours without an error page; the demo's image is the whole demo\n"
+    );
     print_shares(compiler)?;
     println!();
     print_images(compiler)
