@@ -385,44 +385,41 @@ impl<'b> Session<'b> {
         let line = head.raw_request_line();
 
         let asked = Asked::new(head.method(), &end, last, self.config);
-        let shared =
-            RefCell::new(Shared::new(wire, self.config, asked, content, (rest, arrived), self.output.lend()));
-        let result =
-            handler.dispatch(Request::new(&head, self.peer.as_ref(), &shared), Response::new(&shared));
-        let Ok(mut shared) = shared.try_borrow_mut() else { return };
-        let failure = result.err().or(if shared.is_done() { None } else { Some(SendError::Failed) });
-        let reason = failure.map(|error| answer_failure(&mut shared, error));
-
         // What the exchange leaves behind.
-        let content = shared.content;
-        let deferred = shared.deferred;
-        let ends = shared.close || shared.read_failed();
-        let (status, content_bytes, problem) = (shared.status, shared.content_bytes, shared.problem);
-        let (taken, arrived, output_filled) = (shared.start, shared.filled, shared.output.filled());
-        drop(shared);
-        self.output.truncate(0);
-        self.output.fill(output_filled);
+        let (failure, reason, left) = {
+            let output = self.output.lend();
+            let shared =
+                RefCell::new(Shared::new(wire, self.config, asked, content, (rest, arrived), output));
+            let result =
+                handler.dispatch(Request::new(&head, self.peer.as_ref(), &shared), Response::new(&shared));
+            let Ok(mut shared) = shared.try_borrow_mut() else { return };
+            let failure = result.err().or(if shared.is_done() { None } else { Some(SendError::Failed) });
+            let reason = failure.map(|error| answer_failure(&mut shared, error));
+            (failure, reason, shared.left())
+        };
+        self.output.take_back(left.output_filled);
 
         let entry = LogEntry {
             peer: self.peer,
             request_line: line.trim_ascii_end(),
-            status,
-            content_bytes,
+            status: left.status,
+            content_bytes: left.content_bytes,
             duration_us: began.zip(microseconds(self.config)).map(|(began, now)| now.saturating_sub(began)),
         };
-        if let Some(problem) = failure.map(Problem::Response).or(problem) {
+        if let Some(problem) = failure.map(Problem::Response).or(left.problem) {
             handler.log_error(&entry, problem);
         }
         handler.log_request(&entry);
 
         let rest_at = self.start + end.length;
-        (self.start, self.filled) = (rest_at + taken, rest_at + arrived);
+        (self.start, self.filled) = (rest_at + left.start, rest_at + left.filled);
+        let (ends, content) = (left.ends, left.content);
         let then = if ends { After::Close } else { After::NextRequest };
-        self.connection.phase = match (reason, deferred) {
+        self.connection.phase = match (reason, left.deferred) {
             (Some(reason), _) => Phase::Closed { reason, requests },
             (None, Deferred::Static(rest)) => Phase::SendingStatic { rest, then, requests },
-            (None, Deferred::Made { by, length }) => {
-                let producing = Producing { position: 0, left: length, maker: by };
+            (None, Deferred::Made(maker)) => {
+                let producing = Producing { position: 0, left: left.content_bytes, maker };
                 Phase::SendingProduced { producing, then, requests }
             }
             (None, Deferred::Nothing) if ends || !content.is_at_most(limits.drain_bytes_max) => {
@@ -450,13 +447,16 @@ impl<'b> Session<'b> {
         let Ok(content) = Content::new(Framing::None, 0, &self.config.limits) else { return };
         let mut shared = Shared::new(wire, self.config, asked, content, (&mut [], 0), self.output.lend());
         let reason = answer_refusal(&mut shared, error);
-        let (status, content_bytes, output_filled) =
-            (shared.status, shared.content_bytes, shared.output.filled());
-        self.output.truncate(0);
-        self.output.fill(output_filled);
+        let left = shared.left();
+        self.output.take_back(left.output_filled);
 
-        let request_line = line.trim_ascii_end();
-        let entry = LogEntry { peer: self.peer, request_line, status, content_bytes, duration_us: None };
+        let entry = LogEntry {
+            peer: self.peer,
+            request_line: line.trim_ascii_end(),
+            status: left.status,
+            content_bytes: left.content_bytes,
+            duration_us: None,
+        };
         handler.log_error(&entry, Problem::Request(error));
         handler.log_request(&entry);
         self.connection.close(reason);

@@ -419,8 +419,7 @@ impl<'a> Head<'a, Open> {
     /// # Errors
     /// The first thing that was wrong with the head.
     pub fn end_with_producer(self, length: u64, key: u32) -> Result<Sent, SendError> {
-        let by = Maker::Handler { key };
-        with(self.shared, |shared| shared.defer(Deferred::Made { by, length }, length))?;
+        with(self.shared, |shared| shared.defer(Deferred::Made(Maker::Handler { key }), length))?;
         Ok(Sent(()))
     }
 

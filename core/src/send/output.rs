@@ -23,6 +23,11 @@ impl<'b> Output<'b> {
         Output { buffer: self.buffer, filled: self.filled }
     }
 
+    /// Takes the buffer back, filled so far.
+    pub(crate) fn take_back(&mut self, filled: usize) {
+        self.filled = filled.min(self.buffer.len());
+    }
+
     pub(crate) fn filled(&self) -> usize {
         self.filled
     }

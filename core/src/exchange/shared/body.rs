@@ -69,8 +69,8 @@ impl Shared<'_> {
             return Err(error);
         }
         let count = bytes.len() as u64;
-        if let Phase::Counted { left } = self.phase {
-            return self.write_counted(left, bytes);
+        if self.phase == Phase::Counted {
+            return self.write_counted(bytes);
         }
         self.content_bytes += count;
         loop {
@@ -120,31 +120,29 @@ impl Shared<'_> {
                 Phase::UntilClose | Phase::Raw => return self.write_plain(bytes),
                 Phase::Bodiless if self.asked.is_head || count == 0 => return Ok(()),
                 Phase::Bodiless => return self.refuse(SendError::ContentForbidden),
-                Phase::Counted { .. } | Phase::Nothing | Phase::Head | Phase::Done => {
+                Phase::Counted | Phase::Nothing | Phase::Head | Phase::Done => {
                     return Err(SendError::Failed);
                 }
             }
         }
     }
 
-    /// Content of a known length, of which so much is left.
-    fn write_counted(&mut self, left: u64, bytes: &[u8]) -> Result<(), SendError> {
-        let count = bytes.len() as u64;
-        let Some(left) = left.checked_sub(count) else { return self.refuse(SendError::LengthMismatch) };
-        self.phase = Phase::Counted { left };
-        if self.asked.is_head {
-            return Ok(());
+    /// Content of a known length.
+    fn write_counted(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        let count = self.content_bytes + bytes.len() as u64;
+        if self.declared.is_some_and(|declared| count > declared) {
+            return self.refuse(SendError::LengthMismatch);
         }
-        self.content_bytes += count;
-        self.write_plain(bytes)
+        self.content_bytes = count;
+        if self.asked.is_head { Ok(()) } else { self.write_plain(bytes) }
     }
 
     /// Ends the head, and the response with all of its content, which is there: what a program needs to stream
     /// content is not needed for it.
     pub(crate) fn end_with(&mut self, content: &[u8]) -> Result<(), SendError> {
         self.end_head_before(content.len() as u64)?;
-        if let Phase::Counted { left } = self.phase {
-            self.write_counted(left, content)?;
+        if self.phase == Phase::Counted {
+            self.write_counted(content)?;
         }
         self.end_counted()
     }
@@ -158,8 +156,8 @@ impl Shared<'_> {
         self.end_head_before(length)?;
         let mut result = Ok(());
         content(&mut |piece| {
-            if let (Ok(()), Phase::Counted { left }) = (result, self.phase) {
-                result = self.write_counted(left, piece);
+            if result.is_ok() && self.phase == Phase::Counted {
+                result = self.write_counted(piece);
             }
         });
         result?;
@@ -168,15 +166,13 @@ impl Shared<'_> {
 
     /// Ends a response of a known length.
     fn end_counted(&mut self) -> Result<(), SendError> {
-        match self.phase {
-            Phase::Counted { left } if left > 0 && !self.asked.is_head => {
-                self.refuse(SendError::LengthMismatch)
-            }
-            _ => {
-                self.phase = Phase::Done;
-                Ok(())
-            }
+        if self.asked.is_head || self.phase != Phase::Counted {
+            self.content_bytes = 0;
+        } else if self.declared != Some(self.content_bytes) {
+            return self.refuse(SendError::LengthMismatch);
         }
+        self.phase = Phase::Done;
+        Ok(())
     }
 
     /// Through the buffer, so that small pieces leave together; past it, when there is more than it holds.
@@ -225,7 +221,7 @@ impl Shared<'_> {
             Phase::Measuring { content_at } => {
                 self.put_framing_before(content_at, Framing::Length(self.content_bytes))?;
             }
-            Phase::Counted { .. } => return self.end_counted(),
+            Phase::Counted => return self.end_counted(),
             Phase::Chunked { content_at } => {
                 self.end_chunk(content_at)?;
                 if self.output.push(LAST_CHUNK).is_err() {
@@ -246,7 +242,7 @@ impl Shared<'_> {
     /// Ends the response with content that is sent after the handler has returned.
     pub(crate) fn defer(&mut self, deferred: Deferred, length: u64) -> Result<(), SendError> {
         let wants_content = self.end_head_alone(length)?;
-        if matches!(deferred, Deferred::Made { .. }) && length > 0 && self.output.capacity() == 0 {
+        if matches!(deferred, Deferred::Made(_)) && length > 0 && self.output.capacity() == 0 {
             return self.refuse(SendError::HeadTooLarge);
         }
         if wants_content {
@@ -263,7 +259,7 @@ impl Shared<'_> {
             if !self.wire.take_content(content) {
                 return Ok(false);
             }
-            self.leave_behind(Deferred::Made { by: Maker::Wire, length }, length);
+            self.leave_behind(Deferred::Made(Maker::Wire), length);
         }
         self.phase = Phase::Done;
         Ok(true)

@@ -107,7 +107,7 @@ impl Shared<'_> {
 
     /// Ends the head. The content's length is what the handler declared; else the buffer measures it.
     pub(crate) fn end_head(&mut self) -> Result<(), SendError> {
-        self.end_fields(self.declared, Reader::MayRead)?;
+        self.end_fields(Reader::MayRead)?;
         if self.phase != Phase::Head {
             return Ok(());
         }
@@ -127,11 +127,12 @@ impl Shared<'_> {
         if self.declared.is_some_and(|declared| declared != length) {
             self.fail(SendError::LengthMismatch);
         }
-        self.end_fields(Some(length), Reader::Done)
+        self.declared = Some(length);
+        self.end_fields(Reader::Done)
     }
 
     /// Ends the head, but for the framing of content whose length is not known: then the phase is still that of the head.
-    fn end_fields(&mut self, length: Option<u64>, reader: Reader) -> Result<(), SendError> {
+    fn end_fields(&mut self, reader: Reader) -> Result<(), SendError> {
         if let Some(error) = self.error {
             return Err(error);
         }
@@ -142,15 +143,15 @@ impl Shared<'_> {
         let is_tunnel = self.asked.is_connect && matches!(status.code(), 200..=299);
         self.close |= is_tunnel;
         if status.forbids_content() || is_tunnel {
-            if length.is_some_and(|length| length > 0) && status != status::NOT_MODIFIED.into() {
+            if self.declared.is_some_and(|length| length > 0) && status != status::NOT_MODIFIED.into() {
                 return self.refuse(SendError::ContentForbidden);
             }
             let silent = status.forbids_content_length() || is_tunnel;
             self.phase = Phase::Bodiless;
             return self.put_framing(if silent { Framing::Silent } else { Framing::Length(0) }, Reader::Done);
         }
-        let Some(length) = length else { return Ok(()) };
-        self.phase = Phase::Counted { left: length };
+        let Some(length) = self.declared else { return Ok(()) };
+        self.phase = Phase::Counted;
         self.put_framing(Framing::Length(length), reader)
     }
 

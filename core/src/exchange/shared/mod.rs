@@ -88,9 +88,8 @@ enum Phase {
     Measuring {
         content_at: usize,
     },
-    Counted {
-        left: u64,
-    },
+    /// As much content as was declared.
+    Counted,
     /// The current chunk's octets begin here in the buffer, `CHUNK_HEAD` octets behind its place.
     Chunked {
         content_at: usize,
@@ -108,7 +107,23 @@ enum Phase {
 pub(crate) enum Deferred {
     Nothing,
     Static(&'static [u8]),
-    Made { by: Maker, length: u64 },
+    /// As much as the response's content has.
+    Made(Maker),
+}
+
+/// What an exchange leaves behind.
+pub(crate) struct Left {
+    /// Of the input behind the head, what arrived and was not taken is from `start` to `filled`.
+    pub(crate) start: usize,
+    pub(crate) filled: usize,
+    pub(crate) content: Content,
+    pub(crate) output_filled: usize,
+    pub(crate) status: Option<Status>,
+    pub(crate) content_bytes: u64,
+    pub(crate) problem: Option<Problem>,
+    pub(crate) deferred: Deferred,
+    /// The connection ends.
+    pub(crate) ends: bool,
 }
 
 /// What [`Request`](crate::Request) and [`Response`](crate::Response) share. See the module's documentation.
@@ -178,6 +193,20 @@ impl<'a> Shared<'a> {
             problem: None,
             deferred: Deferred::Nothing,
             close: !asked.persistent,
+        }
+    }
+
+    pub(crate) fn left(&self) -> Left {
+        Left {
+            start: self.start,
+            filled: self.filled,
+            content: self.content,
+            output_filled: self.output.filled(),
+            status: self.status,
+            content_bytes: self.content_bytes,
+            problem: self.problem,
+            deferred: self.deferred,
+            ends: self.close || self.read_error.is_some(),
         }
     }
 

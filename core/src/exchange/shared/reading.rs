@@ -70,11 +70,6 @@ impl Shared<'_> {
         result.map_err(|kind| ReadError::Transport(self.broke(kind)))
     }
 
-    /// Did the content break off? Then nobody knows where the next request begins.
-    pub(crate) fn read_failed(&self) -> bool {
-        self.read_error.is_some()
-    }
-
     /// Reads the stream as it is: first what has arrived with the head.
     pub(crate) fn read_raw(&mut self, out: &mut [u8]) -> Result<usize, ErrorKind> {
         let arrived = self.input.get(self.start..self.filled).unwrap_or_default();
