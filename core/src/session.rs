@@ -361,7 +361,7 @@ impl<'b> Session<'b> {
     /// One request, whose head is complete, and its response.
     fn exchange(&mut self, end: HeadEnd, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) {
         let limits = &self.config.limits;
-        let began = microseconds(self.config);
+        let began = self.config.microseconds();
         let requests = self.connection.requests().saturating_add(1);
         // Whatever happens to the handler, its request is not read again.
         self.connection.phase = Phase::Closed { reason: CloseReason::Broken(SendError::Failed), requests };
@@ -385,55 +385,43 @@ impl<'b> Session<'b> {
         let line = head.raw_request_line();
 
         let asked = Asked::new(head.method(), &end, last, self.config);
+        let output = self.output.lend();
+        let shared = RefCell::new(Shared::new(wire, self.config, asked, content, (rest, arrived), output));
+        let result =
+            handler.dispatch(Request::new(&head, self.peer.as_ref(), &shared), Response::new(&shared));
+        let Ok(mut shared) = shared.try_borrow_mut() else { return };
+        let failure = result.err().or(if shared.is_done() { None } else { Some(SendError::Failed) });
+        let reason = failure.map(|error| answer_failure(&mut shared, error));
+        let problem = failure.map(Problem::Response).or(shared.problem);
+        log(handler, &shared, self.peer.as_ref(), line, began, problem);
+
         // What the exchange leaves behind.
-        let (failure, reason, left) = {
-            let output = self.output.lend();
-            let shared =
-                RefCell::new(Shared::new(wire, self.config, asked, content, (rest, arrived), output));
-            let result =
-                handler.dispatch(Request::new(&head, self.peer.as_ref(), &shared), Response::new(&shared));
-            let Ok(mut shared) = shared.try_borrow_mut() else { return };
-            let failure = result.err().or(if shared.is_done() { None } else { Some(SendError::Failed) });
-            let reason = failure.map(|error| answer_failure(&mut shared, error));
-            (failure, reason, shared.left())
-        };
-        self.output.take_back(left.output_filled);
-
-        let entry = LogEntry {
-            peer: self.peer,
-            request_line: line.trim_ascii_end(),
-            status: left.status,
-            content_bytes: left.content_bytes,
-            duration_us: began.zip(microseconds(self.config)).map(|(began, now)| now.saturating_sub(began)),
-        };
-        if let Some(problem) = failure.map(Problem::Response).or(left.problem) {
-            handler.log_error(&entry, problem);
-        }
-        handler.log_request(&entry);
-
         let rest_at = self.start + end.length;
-        (self.start, self.filled) = (rest_at + left.start, rest_at + left.filled);
-        let (ends, content) = (left.ends, left.content);
+        (self.start, self.filled) = (rest_at + shared.start, rest_at + shared.filled);
+        let ends = shared.ends();
         let then = if ends { After::Close } else { After::NextRequest };
-        self.connection.phase = match (reason, left.deferred) {
+        self.connection.phase = match (reason, shared.deferred) {
             (Some(reason), _) => Phase::Closed { reason, requests },
             (None, Deferred::Static(rest)) => Phase::SendingStatic { rest, then, requests },
             (None, Deferred::Made(maker)) => {
-                let producing = Producing { position: 0, left: left.content_bytes, maker };
+                let producing = Producing { position: 0, left: shared.content_bytes, maker };
                 Phase::SendingProduced { producing, then, requests }
             }
-            (None, Deferred::Nothing) if ends || !content.is_at_most(limits.drain_bytes_max) => {
+            (None, Deferred::Nothing) if ends || !shared.content.is_at_most(limits.drain_bytes_max) => {
                 Phase::Closed { reason: CloseReason::Finished, requests }
             }
-            (None, Deferred::Nothing) if content.is_done() => {
+            (None, Deferred::Nothing) if shared.content.is_done() => {
                 Phase::Head { reader: HeadReader::new(), requests }
             }
             (None, Deferred::Nothing) => {
-                let mut content = content;
+                let mut content = shared.content;
                 content.allow_at_most(u64::from(limits.drain_bytes_max));
                 Phase::Draining { content, requests }
             }
         };
+        let filled = shared.output.filled();
+        drop(shared);
+        self.output.take_back(filled);
     }
 
     /// Answers what is no request, and ends the connection.
@@ -447,18 +435,9 @@ impl<'b> Session<'b> {
         let Ok(content) = Content::new(Framing::None, 0, &self.config.limits) else { return };
         let mut shared = Shared::new(wire, self.config, asked, content, (&mut [], 0), self.output.lend());
         let reason = answer_refusal(&mut shared, error);
-        let left = shared.left();
-        self.output.take_back(left.output_filled);
-
-        let entry = LogEntry {
-            peer: self.peer,
-            request_line: line.trim_ascii_end(),
-            status: left.status,
-            content_bytes: left.content_bytes,
-            duration_us: None,
-        };
-        handler.log_error(&entry, Problem::Request(error));
-        handler.log_request(&entry);
+        log(handler, &shared, self.peer.as_ref(), line, None, Some(Problem::Request(error)));
+        let filled = shared.output.filled();
+        self.output.take_back(filled);
         self.connection.close(reason);
     }
 
@@ -591,8 +570,27 @@ fn room(drive: Drive, wire: &mut dyn Wire) -> usize {
     wire.room().max(usize::from(drive == Drive::Blocking))
 }
 
-fn microseconds(config: &Config<'_>) -> Option<u64> {
-    config.clock.and_then(super::syntax::config::Clock::microseconds)
+/// Tells the handler's log of an exchange.
+#[inline(never)] // What it has on the stack is not there while the handler runs.
+fn log(
+    handler: &mut dyn RequestHandler,
+    shared: &Shared<'_>,
+    peer: Option<&SocketAddr>,
+    request_line: &[u8],
+    began: Option<u64>,
+    problem: Option<Problem>,
+) {
+    let entry = LogEntry {
+        peer: peer.copied(),
+        request_line: request_line.trim_ascii_end(),
+        status: shared.status,
+        content_bytes: shared.content_bytes,
+        duration_us: began.and_then(|began| Some(shared.config.microseconds()?.saturating_sub(began))),
+    };
+    if let Some(problem) = problem {
+        handler.log_error(&entry, problem);
+    }
+    handler.log_request(&entry);
 }
 
 /// The handler sent no whole response: says so to the client, if it still can be told.

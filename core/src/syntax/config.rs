@@ -61,6 +61,10 @@ impl Config<'_> {
         stopping: None,
     };
 
+    pub(crate) fn microseconds(&self) -> Option<u64> {
+        self.clock.and_then(Clock::microseconds)
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.is_some_and(|stopping| stopping.load(Ordering::Relaxed))
     }

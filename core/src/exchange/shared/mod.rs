@@ -111,26 +111,11 @@ pub(crate) enum Deferred {
     Made(Maker),
 }
 
-/// What an exchange leaves behind.
-pub(crate) struct Left {
-    /// Of the input behind the head, what arrived and was not taken is from `start` to `filled`.
-    pub(crate) start: usize,
-    pub(crate) filled: usize,
-    pub(crate) content: Content,
-    pub(crate) output_filled: usize,
-    pub(crate) status: Option<Status>,
-    pub(crate) content_bytes: u64,
-    pub(crate) problem: Option<Problem>,
-    pub(crate) deferred: Deferred,
-    /// The connection ends.
-    pub(crate) ends: bool,
-}
-
 /// What [`Request`](crate::Request) and [`Response`](crate::Response) share. See the module's documentation.
 #[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 pub(crate) struct Shared<'a> {
     wire: &'a mut dyn Wire,
-    config: &'a Config<'a>,
+    pub(crate) config: &'a Config<'a>,
     pub(crate) asked: Asked,
 
     /// The input buffer behind the head; what arrived and is not yet taken is from `start` to `filled`.
@@ -196,18 +181,9 @@ impl<'a> Shared<'a> {
         }
     }
 
-    pub(crate) fn left(&self) -> Left {
-        Left {
-            start: self.start,
-            filled: self.filled,
-            content: self.content,
-            output_filled: self.output.filled(),
-            status: self.status,
-            content_bytes: self.content_bytes,
-            problem: self.problem,
-            deferred: self.deferred,
-            ends: self.close || self.read_error.is_some(),
-        }
+    /// Does the connection end with this exchange? When the content broke off, nobody knows where the next request begins.
+    pub(crate) fn ends(&self) -> bool {
+        self.close || self.read_error.is_some()
     }
 
     /// Writes what the finished responses before this one take of the buffer.
