@@ -79,8 +79,12 @@ fn httparse_in_pieces(head: &[u8], piece: usize) {
     }
 }
 
-/// What has arrived after each piece.
+/// What has arrived after each piece. (The steps of an iterator would cost half of what an octet does.)
 fn prefixes(head: &[u8], piece: usize) -> impl Iterator<Item = &[u8]> {
-    let ends = (piece..head.len()).step_by(piece).chain([head.len()]);
-    ends.map_while(|end| head.get(..end))
+    let mut end = 0usize;
+    std::iter::from_fn(move || {
+        let before = end;
+        end = end.saturating_add(piece).min(head.len());
+        if end > before { head.get(..end) } else { None }
+    })
 }

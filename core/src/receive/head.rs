@@ -383,8 +383,9 @@ impl HeadParser {
         bytes: &'a [u8],
         config: &Config<'_>,
     ) -> Result<Option<RequestHead<'a>>, RequestError> {
-        match bytes.get(self.skipped + self.reader.scan.position()..) {
-            Some(&[octet]) if self.reader.scan.lengthen(octet) => Ok(None),
+        let seen = self.skipped + self.reader.scan.position();
+        match bytes.split_last() {
+            Some((&octet, before)) if before.len() == seen && self.reader.scan.lengthen(octet) => Ok(None),
             _ => self.parse_lines(bytes, config),
         }
     }

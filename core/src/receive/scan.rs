@@ -44,6 +44,25 @@ enum State {
     Done,
 }
 
+impl State {
+    /// The octets that leave the scanner in this state.
+    #[inline]
+    fn lengthened_by(self) -> u8 {
+        /// One for each state: a load is less than a chain of comparisons.
+        // Evaluated while compiling.
+        #[allow(clippy::indexing_slicing)]
+        const CLASSES: [u8; State::Done as usize + 1] = {
+            let mut classes = [0; State::Done as usize + 1];
+            classes[State::Method as usize] = TOKEN;
+            classes[State::Target as usize] = TARGET;
+            classes[State::Name as usize] = TOKEN;
+            classes[State::Value as usize] = VALUE;
+            classes
+        };
+        CLASSES.get(self as usize).copied().unwrap_or_default()
+    }
+}
+
 /// What the scanner found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -135,12 +154,7 @@ impl Scan {
     /// [`field_line`](Self::field_line) has to judge it.
     #[inline]
     pub(crate) fn lengthen(&mut self, octet: u8) -> bool {
-        let class = match self.state {
-            State::Value => VALUE,
-            State::Name => TOKEN,
-            State::Target => TARGET,
-            _ => return false,
-        };
+        let class = self.state.lengthened_by();
         if self.at >= self.limit || !octets::is(octet, class) {
             return false;
         }
