@@ -17,6 +17,10 @@ The *ceiling* is no server: an epoll loop per thread that counts blank lines and
 is the ratio to it in the same round, and of all rounds the median: absolute figures drift with the machine.
 ";
 
+/// More work of others than this, and the figures are those of a disturbed machine.
+const OTHERS_PERCENT_MAX: f64 = 5.0;
+const DISTURBED: &str = "That is too much: ratios of a few percent, and latencies, mean little here. Run it again on a quiet machine.";
+
 pub(crate) fn write(results: &Results, servers: &[Server], cases: &[Case]) -> Result<String> {
     let mut text = format!("# How fast it is\n\n{INTRODUCTION}\n");
     let Results { rounds, seconds, machine, others_percent, .. } = results;
@@ -26,6 +30,9 @@ pub(crate) fn write(results: &Results, servers: &[Server], cases: &[Case]) -> Re
         "{machine}. {rounds} round{plural} of {seconds} s for each figure. \
          Other programs had {others_percent:.0} % of the machine's time meanwhile."
     )?;
+    if *others_percent > OTHERS_PERCENT_MAX {
+        writeln!(text, "**{DISTURBED}**")?;
+    }
     writeln!(text, "\n![The same as bars](bench.svg)")?;
 
     let throughput: Vec<Case> = cases.iter().copied().filter(|case| case.is_throughput()).collect();
