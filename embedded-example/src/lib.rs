@@ -23,3 +23,5 @@ pub mod server;
 pub mod stream;
 
 pub mod http;
+
+pub mod hello;

@@ -36,8 +36,9 @@ struct Image {
     path: &'static str,
 }
 
-const IMAGES: [Image; 5] = [
+const IMAGES: [Image; 6] = [
     Image { name: "echo, smoltcp", package: "httpling-board", program: "echo", path: "/" },
+    Image { name: "httpling, smoltcp", package: "httpling-board", program: "hello", path: "/" },
     Image {
         name: "httpling's demo, smoltcp",
         package: "httpling-board",
@@ -61,9 +62,7 @@ const IMAGES: [Image; 5] = [
 
 pub(crate) fn print(compiler: &CrossCompiler) -> Result<()> {
     println!("opt-level z, {}", compiler.description());
-    println!(
-        "each server says hello to `GET /` and 404 else, ours without an error page; the demo's image is the whole demo\n"
-    );
+    println!("each server says hello to `GET /` and 404 else, ours without an error page\n");
     print_shares(compiler)?;
     println!();
     print_images(compiler)

@@ -8,25 +8,12 @@ use core::panic::PanicInfo;
 use cortex_m::singleton;
 use embedded_io::{ErrorKind, Read, Write};
 use httpling_board::board;
-use httpling_core::{
-    Config, Connection, Request, RequestHandler, Response, SendError, Sent, Session, Wire, status,
-};
-use httpling_peers::{self as peers, HELLO, weigh_blocking};
+use httpling_board::hello::Hello;
+use httpling_core::{Config, Connection, Session, Wire};
+use httpling_peers::{self as peers, weigh_blocking};
 
 /// Like the others, it has no words for people who read errors.
 static CONFIG: Config<'static> = Config { error_page: None, ..Config::DEFAULT };
-
-struct Hello;
-
-impl RequestHandler for Hello {
-    fn do_get(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent, SendError> {
-        if request.path() == b"/" {
-            response.send_response(status::OK).end_with_static(HELLO.as_bytes())
-        } else {
-            response.send_error(status::NOT_FOUND)
-        }
-    }
-}
 
 /// As the board's: what is written is on its way, so there is nothing to flush.
 struct Stream(peers::Connection);
