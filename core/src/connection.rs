@@ -90,6 +90,10 @@ pub enum CloseReason {
     /// The last response was sent whole, and one side wanted it to be the last. Close for writing, and wait a moment
     /// for the client to do the same: it may still be sending, and would lose the response to a reset.
     Finished,
+    /// The same, and the client had said that it would send nothing behind this request: it has no content, and is of a
+    /// client that sends one request or has sent `Connection: close` (RFC 9112 §9.6). Close: there is nothing to wait for,
+    /// unless something has come nevertheless.
+    Announced,
     /// The request was refused, and the refusal was sent. Close as for [`Finished`](Self::Finished).
     Refused(RequestError),
     /// The response broke off. Cut the connection, so that the client can see that what it has is not whole.

@@ -408,7 +408,9 @@ impl<'b> Session<'b> {
                 Phase::SendingProduced { producing, then, requests }
             }
             (None, Deferred::Nothing) if ends || !shared.content.is_at_most(limits.drain_bytes_max) => {
-                Phase::Closed { reason: CloseReason::Finished, requests }
+                let is_announced = end.announces_close() && end.framing == Framing::None;
+                let reason = if is_announced { CloseReason::Announced } else { CloseReason::Finished };
+                Phase::Closed { reason, requests }
             }
             (None, Deferred::Nothing) if shared.content.is_done() => {
                 Phase::Head { reader: HeadReader::new(), requests }

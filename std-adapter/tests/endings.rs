@@ -53,6 +53,33 @@ fn a_head_that_is_slow_but_in_time_is_answered() {
     assert_eq!(client.reply().text(), "Hello there");
 }
 
+/// Who has said that nothing follows is not waited for; who has not may still be sending, and is heard out.
+#[test]
+fn a_client_that_announces_its_last_request_is_not_waited_for() {
+    let (server, _) = Demo::serve(quiet().discard_timeout(6 * PATIENCE));
+    let is_closed = |request: &str| {
+        let mut client = server.client();
+        client.send(request);
+        assert_eq!(client.last_reply().text(), "Hello there");
+        // What is sent to a connection that is closed is answered with a reset; while it is dropped there is room for far more.
+        for _ in 0..20 {
+            if client.try_send("x").is_err() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        false
+    };
+    for request in
+        ["GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "GET / HTTP/1.0\r\nHost: a\r\n\r\n"]
+    {
+        assert!(becomes_true(|| is_closed(request)), "{request}");
+    }
+    // More has come, or is to come.
+    assert!(!is_closed("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET"));
+    assert!(!is_closed("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx"));
+}
+
 #[test]
 fn a_silent_connection_is_closed_without_a_word() {
     const DEADLINE: Duration = Duration::from_millis(200);

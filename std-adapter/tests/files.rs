@@ -488,7 +488,7 @@ fn what_a_file_grows_by_is_not_sent() {
     let (stream, reason) = converse(&site.files(), &request, grow);
     let answer = Answer::parse(&stream.written, reason, stream.writes);
     assert!(answer.content == large());
-    assert_eq!(answer.reason, CloseReason::Finished);
+    assert_eq!(answer.reason, CloseReason::Announced);
     assert!(fs::metadata(&path).unwrap().len() > 600_001);
 }
 

@@ -94,6 +94,12 @@ pub(crate) struct HeadEnd {
 }
 
 impl HeadEnd {
+    /// Does the client say that this is its last request? In HTTP/1.0 it is, unless it says otherwise (RFC 9112 §9.3).
+    pub(crate) fn announces_close(&self) -> bool {
+        self.notes.has(Notes::CLOSE)
+            || (self.version <= Version::Http10 && !self.notes.has(Notes::KEEP_ALIVE))
+    }
+
     /// Does the client wait for `100 Continue` before it sends content (RFC 9110 §10.1.1)?
     pub(crate) fn expects_continue(&self) -> bool {
         self.version >= Version::Http11 && self.notes.has(Notes::EXPECT_CONTINUE)

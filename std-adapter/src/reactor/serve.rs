@@ -205,8 +205,12 @@ impl<H: Handler> Service<'_, '_, H> {
         }
         peer.written = 0;
         if let Progress::Close(reason) = progress {
-            peer.pending = Vec::new();
-            return self.close(reason);
+            let has_more = !std::mem::take(&mut peer.pending).is_empty();
+            return self.close(match reason {
+                // Whoever has sent more all the same may go on.
+                CloseReason::Announced if has_more => CloseReason::Finished,
+                reason => reason,
+            });
         }
         if peer.readiness.has(Readiness::READ) {
             return Outcome::Again;
@@ -292,9 +296,11 @@ impl<H: Handler> Service<'_, '_, H> {
         }
         let outcome = self.end();
         match reason {
+            // Nothing comes, and nothing has come meanwhile: the kernel sends what is on its way, and then the end.
+            CloseReason::Announced if !self.peer.readiness.has(Readiness::READ) => outcome,
             // The client may still be sending, and input that nobody reads makes the kernel reset the connection, which can
             // destroy the response on its way (spec 33): so what comes is dropped for a moment.
-            CloseReason::Finished | CloseReason::Refused(_) if !self.peer.ended => {
+            CloseReason::Finished | CloseReason::Announced | CloseReason::Refused(_) if !self.peer.ended => {
                 if self.peer.socket.shutdown(Shutdown::Write).is_err() {
                     return outcome;
                 }
