@@ -28,11 +28,11 @@ pub(super) fn check(program: &Path) -> Result<()> {
         fs::write(to, fs::read_to_string(from)?.replace(INSTALLED, program))?;
     }
     let units = units.map(|(_, to)| to);
-    // It says what it does not know, and succeeds.
+    // It says what it does not know, and succeeds; of a machine, other units may be at fault.
     let mut verify = Command::new("systemd-analyze");
     let said = verify.arg("verify").args(&units).output()?;
     let complaints = String::from_utf8_lossy(&said.stderr).into_owned();
-    ensure!(said.status.success() && complaints.is_empty(), "{complaints}");
+    ensure!(said.status.success() && !complaints.contains("httpling"), "{complaints}");
     let mut security = Command::new("systemd-analyze");
     security.args(["security", "--offline=true", "--no-pager", &format!("--threshold={EXPOSURE_MAX}")]);
     let table = output(security.arg(&units[0]))?;
