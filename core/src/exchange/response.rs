@@ -451,10 +451,8 @@ impl Head<'_, NoContent> {
     /// The first thing that was wrong with the head.
     #[doc(alias = "end_headers")]
     pub fn end(self) -> Result<Sent, SendError> {
-        {
-            with(self.shared, |shared| shared.end_with(b""))?;
-            Ok(Sent(()))
-        }
+        with(self.shared, |shared| shared.end_with(b""))?;
+        Ok(Sent(()))
     }
 }
 
