@@ -10,7 +10,7 @@ use super::guard::Guard;
 use super::kinds::Kind;
 use super::message::Why;
 use super::peer::Call;
-use super::poller::{Readiness, Socket, read_now};
+use super::poller::{Readiness, Socket, read_ready};
 use super::stream::Stream;
 use embedded_io::ErrorKind;
 use httpling_core::{CloseReason, Progress, Session};
@@ -114,18 +114,11 @@ impl<H: Handler> Exchange<'_, '_, H> {
     /// Reads what is there, or as much of it as there is room for.
     fn read(&mut self, desk: &Desk<'_, H>) -> Result<(), ErrorKind> {
         let free = self.session.free_input();
-        let room = free.len();
-        if room == 0 {
+        if free.is_empty() {
             // Requests that waited for room to be answered fill it. (Reading into an empty slice would look like the end.)
             return Ok(());
         }
-        let result = read_now(self.socket, free);
-        // A read that comes back short has taken all there was; behind it can only be the end.
-        let is_last = self.readiness.has(Readiness::END);
-        if !matches!(result, Ok(Some(count)) if count == room || (count > 0 && is_last)) {
-            self.readiness.remove(Readiness::READ);
-        }
-        match result {
+        match read_ready(self.socket, free, self.readiness) {
             Ok(Some(0)) => *self.ended = true,
             Ok(count) => {
                 let count = count.unwrap_or(0);

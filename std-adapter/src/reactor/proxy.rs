@@ -5,7 +5,7 @@
 //! proxy.
 
 use super::peer::{Peer, Speaker};
-use super::poller::{Readiness, read_now};
+use super::poller::{Readiness, read_ready};
 use crate::metrics::Tally;
 use proxy_header::{Error, ParseConfig, ProxyHeader};
 use std::net::SocketAddr;
@@ -30,17 +30,13 @@ pub(super) enum Heard {
 /// Reads once, and takes the header from what has come.
 pub(super) fn hear<H>(peer: &mut Peer<H>, buffer: &mut [u8], tally: &Tally) -> Heard {
     if peer.readiness.has(Readiness::READ) {
-        // A read that comes back short has taken all there was; behind it can only be the end.
-        match read_now(&peer.socket, buffer) {
+        match read_ready(&peer.socket, buffer, &mut peer.readiness) {
             Ok(Some(0)) | Err(_) => return Heard::End,
             Ok(Some(count)) => {
                 tally.received(count);
-                if count < buffer.len() && !peer.readiness.has(Readiness::END) {
-                    peer.readiness.remove(Readiness::READ);
-                }
                 peer.pending.extend_from_slice(buffer.get(..count).unwrap_or_default());
             }
-            Ok(None) => peer.readiness.remove(Readiness::READ),
+            Ok(None) => {}
         }
     }
     match parse(&peer.pending) {

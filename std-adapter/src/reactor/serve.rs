@@ -7,7 +7,7 @@ use super::exchange::{End, Exchange};
 use super::guard::{Guard, contained};
 use super::message::Why;
 use super::peer::{Call, Peer, Speaker};
-use super::poller::{Readiness, read_now};
+use super::poller::{Readiness, read_ready};
 use super::proxy::{self, Heard};
 use super::slab::Stage;
 use super::stream::Stream;
@@ -154,8 +154,8 @@ impl<H: Handler> Service<'_, '_, H> {
         let mut pending = std::mem::take(&mut peer.pending);
         let (arrived, held) = (pending.len(), pending.capacity());
         let most = tools.input.len();
-        let is_lent = arrived <= COPIED_MAX;
-        let input = if is_lent {
+        let is_copied = arrived <= COPIED_MAX;
+        let input = if is_copied {
             if arrived > 0 {
                 octets_into(&mut tools.input, &pending);
             }
@@ -183,7 +183,7 @@ impl<H: Handler> Service<'_, '_, H> {
         let connection = session.connection();
         let sending = Sending { sent: stream.sent, is_full: stream.full, is_left: stream.has_unsent() };
         let left = session.pending();
-        if !is_lent && arrived > 0 && left.len() == arrived {
+        if !is_copied && arrived > 0 && left.len() == arrived {
             // Not copied: where it began, it still is.
             pending.truncate(arrived);
             peer.pending = pending;
@@ -205,12 +205,7 @@ impl<H: Handler> Service<'_, '_, H> {
         }
         peer.written = 0;
         if let Progress::Close(reason) = progress {
-            let has_more = !std::mem::take(&mut peer.pending).is_empty();
-            return self.close(match reason {
-                // Whoever has sent more all the same may go on.
-                CloseReason::Announced if has_more => CloseReason::Finished,
-                reason => reason,
-            });
+            return self.close(reason);
         }
         if peer.readiness.has(Readiness::READ) {
             return Outcome::Again;
@@ -295,9 +290,11 @@ impl<H: Handler> Service<'_, '_, H> {
             self.desk.reactor.counters.count(Event::Refused);
         }
         let outcome = self.end();
+        let has_pending = !std::mem::take(&mut self.peer.pending).is_empty();
+        let has_more = has_pending || self.peer.readiness.has(Readiness::READ);
         match reason {
-            // Nothing comes, and nothing has come meanwhile: the kernel sends what is on its way, and then the end.
-            CloseReason::Announced if !self.peer.readiness.has(Readiness::READ) => outcome,
+            // Nothing comes, and nothing has come all the same: the kernel sends what is on its way, and then the end.
+            CloseReason::Announced if !has_more => outcome,
             // The client may still be sending, and input that nobody reads makes the kernel reset the connection, which can
             // destroy the response on its way (spec 33): so what comes is dropped for a moment.
             CloseReason::Finished | CloseReason::Announced | CloseReason::Refused(_) if !self.peer.ended => {
@@ -337,7 +334,7 @@ impl<H: Handler> Service<'_, '_, H> {
         let (peer, dropped) = (&mut *self.peer, &mut self.tools.input);
         let most = self.desk.reactor.settings.limits.drain_bytes_max;
         while peer.readiness.has(Readiness::READ) {
-            match read_now(&peer.socket, dropped) {
+            match read_ready(&peer.socket, dropped, &mut peer.readiness) {
                 Ok(Some(0)) | Err(_) => return Outcome::Gone,
                 Ok(Some(count)) => {
                     peer.dropped = peer.dropped.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
@@ -345,11 +342,8 @@ impl<H: Handler> Service<'_, '_, H> {
                     if peer.dropped > most {
                         return Outcome::Gone;
                     }
-                    if count < dropped.len() && !peer.readiness.has(Readiness::END) {
-                        peer.readiness.remove(Readiness::READ);
-                    }
                 }
-                Ok(None) => peer.readiness.remove(Readiness::READ),
+                Ok(None) => {}
             }
         }
         Outcome::Rest { stage: Stage::Lingering, moved: false }

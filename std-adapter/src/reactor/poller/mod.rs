@@ -89,6 +89,24 @@ pub(super) fn read_now(socket: &Socket, buffer: &mut [u8]) -> io::Result<Option<
     now(|| recv(socket, buffer))
 }
 
+/// As [`read_now`], and keeps in mind whether there may be more to read.
+///
+/// # Errors
+/// The system's.
+pub(super) fn read_ready(
+    socket: &Socket,
+    buffer: &mut [u8],
+    readiness: &mut Readiness,
+) -> io::Result<Option<usize>> {
+    let result = read_now(socket, buffer);
+    // A read that comes back short has taken all there was; behind it can only be the end.
+    let is_last = readiness.has(Readiness::END);
+    if !matches!(result, Ok(Some(count)) if count == buffer.len() || (count > 0 && is_last)) {
+        readiness.remove(Readiness::READ);
+    }
+    result
+}
+
 /// Writes what there is room for; `None` when there is none.
 ///
 /// # Errors
