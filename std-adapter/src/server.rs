@@ -127,6 +127,12 @@ impl HttpServer {
     ///   the same kind (method, and first segment of the path) as one that was found sleeping are served beside the loops from
     ///   then on, for as long as the kind goes on sleeping.
     ///
+    /// Content of at most 16 KiB, of a length that its head tells, has come whole when its handler is called, unless the client
+    /// waits to be asked for it: however slowly it comes, it takes no thread. A handler that refuses it by its head alone
+    /// does so that much later. Who sends more slowly than [`bytes_per_second_min`](Builder::bytes_per_second_min) is refused all the
+    /// same. Longer content is read by its handler as it comes, and takes a thread for as long as that waits: what reads
+    /// and writes it in pieces of some 100 KiB needs the fewest calls.
+    ///
     /// A file that is sent with [`end_with_file`](crate::EndWithFile::end_with_file) needs no thread: the handler returns, and its
     /// client may take its time.
     ///
