@@ -35,20 +35,40 @@ pub(crate) fn unix_seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// Milliseconds since some moment, as of the system's last tick.
+/// Milliseconds since some moment, as of the system's last tick: what begins now begins later than this says. (On a busy machine
+/// ticks come late, too.)
 pub(crate) fn tick_ms() -> u64 {
     #[cfg(target_os = "linux")]
-    {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
-        let (seconds, nanoseconds) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
-        seconds.unwrap_or(0) * 1000 + nanoseconds.unwrap_or(0) / 1_000_000
-    }
+    let now = nanoseconds(rustix::time::ClockId::MonotonicCoarse);
     #[cfg(not(target_os = "linux"))]
-    {
-        static FIRST: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-        let since = FIRST.get_or_init(Instant::now).elapsed();
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    }
+    let now = nanoseconds();
+    now / NANOSECONDS_PER_MILLISECOND
+}
+
+/// As [`tick_ms`], by the hardware's clock, and rounded up: this moment is not over yet.
+pub(crate) fn next_ms() -> u64 {
+    #[cfg(target_os = "linux")]
+    let now = nanoseconds(rustix::time::ClockId::Monotonic);
+    #[cfg(not(target_os = "linux"))]
+    let now = nanoseconds();
+    now / NANOSECONDS_PER_MILLISECOND + 1
+}
+
+const NANOSECONDS_PER_MILLISECOND: u64 = 1_000_000;
+
+/// Both of these clocks count from the same moment, and the coarse one shows what the other one showed at the last tick.
+#[cfg(target_os = "linux")]
+fn nanoseconds(clock: rustix::time::ClockId) -> u64 {
+    let now = rustix::time::clock_gettime(clock);
+    let (seconds, nanoseconds) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
+    seconds.unwrap_or(0) * 1_000_000_000 + nanoseconds.unwrap_or(0)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn nanoseconds() -> u64 {
+    static FIRST: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    let since = FIRST.get_or_init(Instant::now).elapsed();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The date as text, of the calling thread.
@@ -102,6 +122,20 @@ mod tests {
             let expected = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
             assert_eq!(HttpDate::from_unix_seconds(seconds).as_str(), expected);
             seconds += 9_999_991;
+        }
+    }
+
+    /// A deadline is set by the one and looked at by the other, so that it is never early: whatever the machine does in between.
+    #[test]
+    fn what_begins_at_the_next_millisecond_began_before() {
+        // At many places between two ticks.
+        for _ in 0..20 {
+            let began = Instant::now();
+            let deadline = next_ms() + 3;
+            while tick_ms() < deadline {
+                std::thread::yield_now();
+            }
+            assert!(began.elapsed() >= Duration::from_millis(3));
         }
     }
 

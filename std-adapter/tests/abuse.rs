@@ -92,6 +92,24 @@ fn ten_thousand_idle_connections_are_kept_and_cost_little() {
     assert_eq!(process.end().0.code(), Some(0));
 }
 
+/// Whose request came in time is served, although its server comes to it late; and the request that begins then has all of its
+/// time, and not what is left of an older deadline.
+#[test]
+fn a_server_that_was_stopped_does_not_blame_its_clients() {
+    let directory = directory();
+    let process = serve("", &directory, &["--idle-timeout", "0.5"]);
+    let mut client = process.client();
+    assert_eq!(client.ask(FILE).status(), 200);
+    process.signal("STOP");
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let (begin, rest) = FILE.split_at(FILE.len() / 2);
+    client.send(format!("{FILE}{begin}"));
+    process.signal("CONT");
+    assert_eq!(client.reply().status(), 200);
+    client.send(rest);
+    assert_eq!(client.reply().status(), 200);
+}
+
 /// Readers that take nothing have a descriptor for their connection and one for their file. Whoever comes meanwhile is served,
 /// or told when to come again, or waits; and when they have gone, it is as if they had never been there.
 #[test]

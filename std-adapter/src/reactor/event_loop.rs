@@ -122,6 +122,8 @@ pub(super) fn drive<H: Handler>(
     let Some(this) = reactor.loops.get(index) else { return };
     let Some((mut state, driver)) = this.helm.take_over(turn) else { return };
     time_passed();
+    // It may have been stuck for long.
+    state.now = reactor.now();
     *this.worker.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(worker));
     let tally = Arc::clone(&tools.counts.tally);
     loop {
@@ -202,6 +204,10 @@ impl<H: Handler> State<H> {
                 }
             }
             while let Some((key, call)) = self.tasks.pop_front() {
+                if call == Call::TimedOut && self.wheel.deadline(key.slot) > self.now {
+                    // What was waited for came in the same turn.
+                    continue;
+                }
                 if let Some(task) = self.task(key, call) {
                     return Some(task);
                 }
@@ -370,11 +376,15 @@ impl<H: Handler> State<H> {
         }
     }
 
-    /// When a connection that begins a stage now has been in it for too long.
+    /// When a connection that begins a stage now has been in it for too long: not earlier, however late this thread is with what
+    /// it does. Only the time between requests counts from the beginning of the turn, so that no request costs a look at the clock.
     fn deadline(&self, reactor: &Arc<Reactor<H>>, stage: Stage) -> u64 {
         let patience = reactor.settings.patience_ms(stage);
-        let is_last = stage == Stage::New && self.end.is_some();
-        self.now + if is_last { patience.min(LAST_MS) } else { patience }
+        match stage {
+            Stage::Idle => self.now + TICK_MS + patience,
+            Stage::New if self.end.is_some() => reactor.now_or_later() + patience.min(LAST_MS),
+            _ => reactor.now_or_later() + patience,
+        }
     }
 
     // ---- the end ----
@@ -384,7 +394,7 @@ impl<H: Handler> State<H> {
         let end = if let Some(end) = self.end {
             end
         } else {
-            let end = *self.end.insert(reactor.now() + millis(reactor.settings.drain));
+            let end = *self.end.insert(reactor.now_or_later() + millis(reactor.settings.drain));
             self.listen_no_more(reactor, this, index);
             self.close_idle(reactor);
             end

@@ -43,7 +43,7 @@ mod timer;
 
 pub(crate) use rates::Rates;
 
-use crate::clock::{SystemClock, tick_ms};
+use crate::clock::{SystemClock, next_ms, tick_ms};
 use crate::listener::Listener;
 use crate::log::Log;
 use crate::metrics::{Counters, Event, Snapshot};
@@ -356,6 +356,11 @@ impl<H> Reactor<H> {
     /// Milliseconds since it began, as of the system's last tick.
     fn now(&self) -> u64 {
         tick_ms().saturating_sub(self.began)
+    }
+
+    /// Milliseconds since it began that are not over yet: a deadline that counts from here is never early.
+    fn now_or_later(&self) -> u64 {
+        next_ms().saturating_sub(self.began)
     }
 
     fn message(&self, text: &str) {

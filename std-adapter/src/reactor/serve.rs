@@ -212,8 +212,8 @@ impl<H: Handler> Service<'_, '_, H> {
         }
         let stage = stage(&connection);
         let begins = connection.requests() != requests || stage != self.before.stage;
-        if begins {
-            peer.since = self.before.now;
+        if begins && stage == Stage::Content {
+            peer.since = self.desk.reactor.now_or_later();
         }
         Outcome::Rest { stage, moved: begins || stage == Stage::Content }
     }
@@ -226,7 +226,7 @@ impl<H: Handler> Service<'_, '_, H> {
         }
         let begins = self.before.stage != Stage::Writing;
         if begins {
-            self.peer.since = self.before.now;
+            self.peer.since = self.desk.reactor.now_or_later();
         }
         Outcome::Rest { stage: Stage::Writing, moved: sending.sent > 0 || begins }
     }

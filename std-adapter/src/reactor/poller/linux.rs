@@ -65,11 +65,12 @@ impl Poller {
     ) -> io::Result<()> {
         let patience = patience.map(timespec);
         let mut events = [const { MaybeUninit::uninit() }; EVENTS];
-        let events = match epoll::wait(&self.epoll, &mut events, patience.as_ref()) {
-            Ok((events, _)) => events,
-            Err(Errno::INTR) => return Ok(()),
-            Err(error) => return Err(error.into()),
+        let result = match epoll::wait(&self.epoll, &mut events, patience.as_ref()) {
+            // Whatever happened meanwhile is told: who was stopped for long must not take its clients for silent.
+            Err(Errno::INTR) => epoll::wait(&self.epoll, &mut events, Some(&timespec(Duration::ZERO))),
+            result => result,
         };
+        let (events, _) = result?;
         occurrences.extend(events.iter().map(|event| {
             let (token, flags) = (event.data.u64(), event.flags);
             let mut readiness = Readiness::NOTHING;

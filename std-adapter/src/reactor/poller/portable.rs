@@ -58,7 +58,10 @@ impl Poller {
         patience: Option<Duration>,
     ) -> io::Result<()> {
         match self.poll.poll(&mut self.events, patience) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
+            // Whatever happened meanwhile is told: who was stopped for long must not take its clients for silent.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
+            }
             result => result?,
         }
         occurrences.extend(self.events.iter().map(|event| {
