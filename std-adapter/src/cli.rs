@@ -49,6 +49,7 @@ pub(crate) struct Arguments {
     pub(crate) no_listing: bool,
 
     /// Let other instances listen on the same port, for restarts one by one
+    #[cfg(unix)]
     #[arg(long)]
     pub(crate) reuse_port: bool,
 

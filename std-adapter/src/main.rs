@@ -4,15 +4,15 @@
 
 mod cli;
 mod manager;
+mod signals;
 mod sockets;
 
 use cli::Arguments;
 use httpling::HttpServer;
 use httpling::files::{DotFiles, FileHandler, Links, Listings};
 use httpling::metrics::Prometheus;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-use sockets::Inherited;
+use manager::Inherited;
+use signals::{Signal, Signals};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -28,11 +28,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments, inherited: Inherited) -> Result<(), String> {
+fn run(arguments: &Arguments, inherited: Option<Inherited>) -> Result<(), String> {
     let handler = file_handler(arguments)?;
     // Before the first thread, and before the banner: whoever reads the banner may send a signal.
-    let mut signals =
-        Signals::new([SIGINT, SIGTERM]).map_err(|error| format!("cannot receive signals: {error}"))?;
+    let mut signals = Signals::new().map_err(|error| format!("cannot receive signals: {error}"))?;
     let server = sockets::listen(arguments, inherited)?;
     let watched = show_metrics(&server, arguments)?;
     say(&server.banner());
@@ -44,8 +43,7 @@ fn run(arguments: &Arguments, inherited: Inherited) -> Result<(), String> {
 
     let handle = server.shutdown_handle();
     let ends = move || {
-        let mut signals = signals.forever();
-        if signals.next() == Some(SIGINT) {
+        if signals.next() == Some(Signal::Interrupt) {
             say("\nKeyboard interrupt received, exiting.");
         }
         manager::tell("STOPPING=1");
@@ -77,7 +75,7 @@ fn show_metrics(server: &HttpServer, arguments: &Arguments) -> Result<Option<Soc
     let fail = |error: io::Error| format!("cannot show metrics on {address}: {}", reason(&error));
     let page = Prometheus::new(server.metrics());
     // The next instance has its metrics where this one has them.
-    let builder = HttpServer::builder().threads(1).log(false).reuse_port(arguments.reuse_port);
+    let builder = sockets::share_port(HttpServer::builder().threads(1).log(false), arguments);
     let server = builder.bind(address).map_err(fail)?;
     let bound = server.local_addr();
     let serve = move || server.serve_forever(move |_peer| page.clone());

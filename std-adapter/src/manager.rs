@@ -1,27 +1,31 @@
-//! What a service manager is told (`NOTIFY_SOCKET`, as systemd has it): a datagram with a word.
+//! What a service manager gives, and is told, as systemd has it: sockets (`LISTEN_FDS`), and a datagram with a word
+//! (`NOTIFY_SOCKET`). Elsewhere than on Unix there is none.
 
-use std::ffi::OsStr;
-use std::io;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
+#[cfg(unix)]
+mod unix;
 
-/// Tells the service manager, if there is one. It may have gone: that is no reason not to serve.
-pub(crate) fn tell(word: &str) {
-    if let Some(name) = std::env::var_os("NOTIFY_SOCKET") {
-        _ = send(&name, word);
+#[cfg(unix)]
+pub(crate) use unix::{Inherited, tell};
+#[cfg(not(unix))]
+pub(crate) use without::{Inherited, tell};
+
+#[cfg(not(unix))]
+mod without {
+    use httpling::Builder;
+
+    /// There are none.
+    pub(crate) enum Inherited {}
+
+    impl Inherited {
+        pub(crate) fn from_environment() -> Option<Self> {
+            None
+        }
+
+        pub(crate) fn add_to(self, _: Builder) -> Result<Builder, String> {
+            match self {}
+        }
     }
-}
 
-fn send(name: &OsStr, word: &str) -> io::Result<()> {
-    let address = match name.as_bytes().strip_prefix(b"@") {
-        // A name without a file.
-        #[cfg(target_os = "linux")]
-        Some(name) => <SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(name)?,
-        _ => SocketAddr::from_pathname(name)?,
-    };
-    let socket = UnixDatagram::unbound()?;
-    // A manager that does not read must not keep us.
-    socket.set_nonblocking(true)?;
-    socket.send_to_addr(word.as_bytes(), &address)?;
-    Ok(())
+    /// Tells nobody.
+    pub(crate) fn tell(_: &str) {}
 }

@@ -1,67 +1,58 @@
 //! What the program listens on: the sockets that it was given, or else those that its arguments name.
 
 use crate::cli::Arguments;
+use crate::manager::Inherited;
 use crate::reason;
 use httpling::{Builder, HttpServer};
-use listenfd::ListenFd;
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-
-/// Sockets of a service manager that has made them for this process (`LISTEN_FDS`, as systemd has it).
-pub(crate) struct Inherited(ListenFd);
-
-impl Inherited {
-    /// Takes them from the environment, where no program that this one might start finds them again: so this comes before the
-    /// first thread.
-    pub(crate) fn from_environment() -> Self {
-        // Without a process that they are meant for they are no more than a guess.
-        let is_addressed = std::env::var_os("LISTEN_PID").is_some_and(|id| !id.is_empty());
-        Self(if is_addressed { ListenFd::from_env() } else { ListenFd::empty() })
-    }
-
-    fn add_to(mut self, mut builder: Builder) -> Result<Builder, String> {
-        for index in 0..self.0.len() {
-            // It says what a socket is by refusing it for anything else.
-            let added = match self.0.take_tcp_listener(index) {
-                Ok(Some(listener)) => builder.listener(listener),
-                _ => match self.0.take_unix_listener(index) {
-                    Ok(Some(listener)) => builder.listener(listener),
-                    Ok(None) => continue,
-                    Err(error) => Err(error),
-                },
-            };
-            builder = added
-                .map_err(|error| format!("cannot use inherited socket {}: {}", index + 1, reason(&error)))?;
-        }
-        Ok(builder)
-    }
-}
 
 /// A server that listens.
 ///
 /// # Errors
 /// Why it cannot, in words.
-pub(crate) fn listen(arguments: &Arguments, inherited: Inherited) -> Result<HttpServer, String> {
-    let mut builder = arguments
+pub(crate) fn listen(arguments: &Arguments, inherited: Option<Inherited>) -> Result<HttpServer, String> {
+    let builder = arguments
         .promises
         .settle(HttpServer::builder())
         .protocol(arguments.protocol)
-        .proxy_protocol(arguments.proxy_protocol)
-        .reuse_port(arguments.reuse_port);
-    if inherited.0.len() > 0 {
+        .proxy_protocol(arguments.proxy_protocol);
+    let mut builder = share_port(builder, arguments);
+    if let Some(inherited) = inherited {
         builder = inherited.add_to(builder)?;
     } else if arguments.bind.is_empty() {
         builder = listen_at(builder, "", arguments.port_number)?;
     } else {
         for place in &arguments.bind {
             builder = match place.strip_prefix("unix:") {
-                Some(path) => builder
-                    .listen_unix(path)
+                Some(path) => listen_unix(builder, path)
                     .map_err(|error| format!("cannot listen on {place}: {}", reason(&error)))?,
                 None => listen_at(builder, place, arguments.port_number)?,
             };
         }
     }
     builder.build().map_err(|error| reason(&error))
+}
+
+/// Lets other instances listen on the sockets that are made after this, where they can.
+pub(crate) fn share_port(builder: Builder, arguments: &Arguments) -> Builder {
+    #[cfg(unix)]
+    return builder.reuse_port(arguments.reuse_port);
+    #[cfg(not(unix))]
+    {
+        _ = arguments;
+        builder
+    }
+}
+
+fn listen_unix(builder: Builder, path: &str) -> io::Result<Builder> {
+    #[cfg(unix)]
+    return builder.listen_unix(path);
+    #[cfg(not(unix))]
+    {
+        _ = (builder, path);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// On the first address that the name stands for; without a name, on all interfaces, IPv4 and IPv6 where it can be (spec 5).

@@ -9,13 +9,13 @@ mod common;
 
 use common::demo::{GET, quiet};
 use common::running::Running;
-use common::{Client, Ending, Gate, PATIENCE, becomes_true};
+use common::{Client, Ending, Gate, becomes_true};
 use httpling::{Builder, Request, RequestHandler, Response, SendError, Sent, status};
 use std::fmt::Write as _;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[derive(Clone, Default)]
 struct Demo {
@@ -523,14 +523,14 @@ fn an_idle_server_sleeps() {
     assert_eq!(server.client().get("/").text(), "Hello there");
     // Other tests of this process have servers too: one moment of silence of all of them is enough.
     let quiet = Duration::from_millis(300);
-    let end = Instant::now() + 6 * PATIENCE;
+    let end = std::time::Instant::now() + 6 * common::PATIENCE;
     loop {
         let before = wakes();
         std::thread::sleep(quiet);
         if wakes() == before {
             break;
         }
-        assert!(Instant::now() < end, "it wakes again and again");
+        assert!(std::time::Instant::now() < end, "it wakes again and again");
     }
 }
 

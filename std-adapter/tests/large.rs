@@ -13,7 +13,6 @@ use httpling::{EndWithFile as _, Request, RequestHandler, Response, SendError, S
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -414,7 +413,7 @@ fn a_file_that_cannot_be_read_on_cuts_the_connection() {
             .then_some(range.end)
     });
     let end = found.expect("there are holes in the memory");
-    let path = Path::new("/proc/self/mem").to_owned();
+    let path = std::path::PathBuf::from("/proc/self/mem");
     let sends = Sends { path: path.clone(), range: end - 4096..end + MIB as u64, ..Sends::default() };
     let server = Running::with(quiet(), &sends);
     let mut client = with_head(&server);

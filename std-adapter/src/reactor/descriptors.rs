@@ -68,11 +68,14 @@ fn number(_: &Socket) -> Option<u64> {
 }
 
 /// The lowest number that is free: found out by taking it.
+#[cfg(unix)]
 fn next() -> Option<u64> {
-    #[cfg(unix)]
-    return number(&std::os::unix::net::UnixDatagram::unbound().ok()?);
-    #[cfg(not(unix))]
-    Some(0)
+    number(&std::os::unix::net::UnixDatagram::unbound().ok()?)
+}
+
+#[cfg(not(unix))]
+fn next() -> Option<u64> {
+    None
 }
 
 /// Lets this process have as many descriptors as it may, and says how many that is.

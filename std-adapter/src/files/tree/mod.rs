@@ -45,6 +45,7 @@ pub(super) struct Tree {
 
 /// Something that was opened.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // What a system says of a file is long on some; it is moved once.
 pub(super) enum Opened {
     File(OpenFile),
     Directory(Directory),

@@ -27,7 +27,9 @@ pub(in crate::reactor) struct Poller {
 #[derive(Debug)]
 pub(in crate::reactor) struct Waker(mio::Waker);
 
-/// Tokens are as wide as an address: the slot's generation is cut, and a stale event is at worst a read of nothing.
+/// Tokens are as wide as an address: where those are short, the slot's generation is cut, and a stale event is at worst a read
+/// of nothing.
+#[allow(clippy::cast_possible_truncation)] // That is it.
 fn token(token: u64) -> Token {
     Token(token as usize)
 }
