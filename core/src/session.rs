@@ -16,6 +16,7 @@ use crate::syntax::error::{Problem, ReadError, RequestError, SendError};
 use crate::syntax::error_page::ErrorWords;
 use crate::syntax::octets;
 use crate::syntax::status;
+use crate::syntax::version::Version;
 use core::cell::RefCell;
 use core::net::SocketAddr;
 use embedded_io::ErrorKind;
@@ -301,27 +302,21 @@ impl<'b> Session<'b> {
                         }
                         // Reading into an empty slice would look like the end of the stream.
                         self.refuse(overflow, wire, handler);
-                        Step::Again
                     }
                     Ok(Reading::EmptyLine(length)) => {
                         self.start += length;
-                        Step::Again
+                        return Step::Again;
                     }
                     Ok(Reading::Whole(end)) if drive == Drive::Ready && self.awaits_content(&end) => {
-                        Step::NeedBytes
+                        return Step::NeedBytes;
                     }
                     Ok(Reading::Whole(_)) if drive == Drive::Ready && self.awaits_room(wire) => {
-                        Step::NeedRoom
+                        return Step::NeedRoom;
                     }
-                    Ok(Reading::Whole(end)) => {
-                        self.exchange(end, wire, handler);
-                        Step::Answered
-                    }
-                    Err(error) => {
-                        self.refuse(error, wire, handler);
-                        Step::Again
-                    }
+                    Ok(Reading::Whole(end)) => self.exchange(&end, wire, handler),
+                    Err(error) => self.refuse(error, wire, handler),
                 }
+                Step::Answered
             }
         }
     }
@@ -359,18 +354,17 @@ impl<'b> Session<'b> {
     }
 
     /// One request, whose head is complete, and its response.
-    fn exchange(&mut self, end: HeadEnd, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) {
+    fn exchange(&mut self, end: &HeadEnd, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) {
         let limits = &self.config.limits;
         let began = self.config.microseconds();
         let requests = self.connection.requests().saturating_add(1);
         // Whatever happens to the handler, its request is not read again.
         self.connection.phase = Phase::Closed { reason: CloseReason::Broken(SendError::Failed), requests };
-        let last = requests >= limits.requests_max;
 
         let arrived = self.filled.saturating_sub(self.start + end.length);
         let from_head = self.input.get_mut(self.start..).unwrap_or_default();
         let (head, rest) = from_head.split_at_mut_checked(end.length).unwrap_or_default();
-        let head = match RequestHead::view(head, end) {
+        let head = match RequestHead::view(head, *end) {
             Ok(head) => head,
             Err(error) => return self.refuse(error, wire, handler),
         };
@@ -382,18 +376,24 @@ impl<'b> Session<'b> {
             Ok(content) => content,
             Err(error) => return self.refuse(error, wire, handler),
         };
-        let line = head.raw_request_line();
 
-        let asked = Asked::new(head.method(), &end, last, self.config);
+        let asked = Asked::new(head.method(), end, self.config);
+        // RFC 9112 §9.3. Over a protocol of HTTP/1.0 nothing persists (spec 62).
+        let close = requests >= limits.requests_max
+            || end.announces_close()
+            || self.config.protocol < Version::Http11;
         let output = self.output.lend();
-        let shared = RefCell::new(Shared::new(wire, self.config, asked, content, (rest, arrived), output));
+        let shared = Shared::new(wire, self.config, asked, content, (rest, arrived), output, close);
+        let shared = RefCell::new(shared);
         let result =
             handler.dispatch(Request::new(&head, self.peer.as_ref(), &shared), Response::new(&shared));
         let Ok(mut shared) = shared.try_borrow_mut() else { return };
-        let failure = result.err().or(if shared.is_done() { None } else { Some(SendError::Failed) });
-        let reason = failure.map(|error| answer_failure(&mut shared, error));
-        let problem = failure.map(Problem::Response).or(shared.problem);
-        log(handler, &shared, self.peer.as_ref(), line, began, problem);
+        let reason = match result {
+            Ok(_) if shared.is_done() => None,
+            Ok(_) => Some(answer_failure(&mut shared, SendError::Failed)),
+            Err(error) => Some(answer_failure(&mut shared, error)),
+        };
+        log(handler, &shared, self.peer.as_ref(), head.raw_request_line(), began);
 
         // What the exchange leaves behind.
         let rest_at = self.start + end.length;
@@ -427,6 +427,7 @@ impl<'b> Session<'b> {
     }
 
     /// Answers what is no request, and ends the connection.
+    #[cold]
     fn refuse(&mut self, error: RequestError, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) {
         let arrived = self.input.get(self.start..self.filled).unwrap_or_default();
         let line = match error {
@@ -434,10 +435,10 @@ impl<'b> Session<'b> {
             _ => arrived.split(|&octet| octet == b'\n').next().unwrap_or_default(),
         };
         let asked = Asked::refused(arrived.starts_with(b"HEAD "), self.config);
-        let Ok(content) = Content::new(Framing::None, 0, &self.config.limits) else { return };
-        let mut shared = Shared::new(wire, self.config, asked, content, (&mut [], 0), self.output.lend());
-        let reason = answer_refusal(&mut shared, error);
-        log(handler, &shared, self.peer.as_ref(), line, None, Some(Problem::Request(error)));
+        let output = self.output.lend();
+        let mut shared = Shared::new(wire, self.config, asked, Content::none(), (&mut [], 0), output, true);
+        let reason = answer_failure(&mut shared, SendError::Content(ReadError::Refused(error)));
+        log(handler, &shared, self.peer.as_ref(), line, None);
         let filled = shared.output.filled();
         self.output.take_back(filled);
         self.connection.close(reason);
@@ -580,7 +581,6 @@ fn log(
     peer: Option<&SocketAddr>,
     request_line: &[u8],
     began: Option<u64>,
-    problem: Option<Problem>,
 ) {
     let entry = LogEntry {
         peer: peer.copied(),
@@ -589,44 +589,43 @@ fn log(
         content_bytes: shared.content_bytes,
         duration_us: began.and_then(|began| Some(shared.config.microseconds()?.saturating_sub(began))),
     };
-    if let Some(problem) = problem {
+    if let Some(problem) = shared.problem {
         handler.log_error(&entry, problem);
     }
     handler.log_request(&entry);
 }
 
-/// The handler sent no whole response: says so to the client, if it still can be told.
+/// There is no whole response: says so to the client, if it still can be told.
+#[cold]
 fn answer_failure(shared: &mut Shared<'_>, error: SendError) -> CloseReason {
-    match error {
+    let reason = match error {
         SendError::Transport(kind) | SendError::Content(ReadError::Transport(kind)) => {
-            shared.output.truncate(0);
             CloseReason::Transport(kind)
         }
-        _ if !shared.take_back() => {
-            shared.output.truncate(0);
-            CloseReason::Broken(error)
+        _ if !shared.take_back() => CloseReason::Broken(error),
+        SendError::Content(ReadError::Refused(error)) => {
+            let words = ErrorWords { problem: Problem::Request(error), ..ErrorWords::of(error.status()) };
+            return answer_with(shared, &words, CloseReason::Refused(error));
         }
-        SendError::Content(ReadError::Refused(error)) => answer_refusal(shared, error),
-        _ => answer_with(shared, ErrorWords::of(status::INTERNAL_SERVER_ERROR), CloseReason::Finished),
+        _ => answer_with(shared, &ErrorWords::of(status::INTERNAL_SERVER_ERROR), CloseReason::Finished),
+    };
+    if reason != CloseReason::Finished {
+        shared.output.truncate(0);
     }
-}
-
-/// The request cannot be served: says why.
-fn answer_refusal(shared: &mut Shared<'_>, error: RequestError) -> CloseReason {
-    let words = ErrorWords { problem: Problem::Request(error), ..ErrorWords::of(error.status()) };
-    answer_with(shared, words, CloseReason::Refused(error))
+    shared.problem = Some(Problem::Response(error));
+    reason
 }
 
 /// Sends the error page, or, if the buffer does not hold its head, the shortest answer there is.
-fn answer_with(shared: &mut Shared<'_>, words: ErrorWords<'_>, reason: CloseReason) -> CloseReason {
-    if shared.error_page(words, &mut |_| ()).is_ok() {
-        return reason;
+fn answer_with(shared: &mut Shared<'_>, words: &ErrorWords<'_>, reason: CloseReason) -> CloseReason {
+    shared.begin_error(words);
+    shared.end_error(words);
+    if shared.error.is_some() && shared.take_back() {
+        shared.bare_error(words);
     }
-    if !shared.take_back() {
-        return CloseReason::Finished;
-    }
-    match shared.bare_error(words.status) {
-        Ok(()) => reason,
-        Err(kind) => CloseReason::Transport(kind),
+    match shared.error {
+        None => reason,
+        Some(SendError::Transport(kind)) => CloseReason::Transport(kind),
+        Some(error) => CloseReason::Broken(error),
     }
 }

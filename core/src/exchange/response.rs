@@ -148,15 +148,14 @@ mod sealed {
     impl Sealed for super::NoContentStatus {}
 }
 
-/// Borrows what an exchange shares. Requests and responses never call each other, so it is always free.
-fn with<'a, T>(
-    shared: &RefCell<Shared<'a>>,
-    act: impl FnOnce(&mut Shared<'a>) -> Result<T, SendError>,
-) -> Result<T, SendError> {
-    match shared.try_borrow_mut() {
-        Ok(mut shared) => act(&mut shared),
-        Err(_) => Err(SendError::Failed),
+/// Borrows what an exchange shares, and says what went wrong. Requests and responses never call each other, so it is always free.
+fn with<'a, T>(shared: &RefCell<Shared<'a>>, act: impl FnOnce(&mut Shared<'a>) -> T) -> Result<T, SendError> {
+    let Ok(mut shared) = shared.try_borrow_mut() else { return Err(SendError::Failed) };
+    if let Some(error) = shared.error {
+        return Err(error);
     }
+    let result = act(&mut shared);
+    shared.error.map_or(Ok(result), Err)
 }
 
 impl<'a> Response<'a> {
@@ -180,8 +179,7 @@ impl<'a> Response<'a> {
     /// }
     /// ```
     pub fn send_response<S: FinalStatus>(self, status: S) -> Head<'a, S::Content> {
-        let status = status.into();
-        self.begin(status, status.reason(), true)
+        self.begin(status.into(), None, true)
     }
 
     /// As [`send_response`](Self::send_response), with a reason phrase of the handler's.
@@ -191,16 +189,15 @@ impl<'a> Response<'a> {
         {
             shared.fail(SendError::InvalidField);
         }
-        self.begin(status.into(), reason, true)
+        self.begin(status.into(), Some(reason), true)
     }
 
     /// Begins the response with the status line alone, without `Server` and `Date`.
     pub fn send_response_only<S: FinalStatus>(self, status: S) -> Head<'a, S::Content> {
-        let status = status.into();
-        self.begin(status, status.reason(), false)
+        self.begin(status.into(), None, false)
     }
 
-    fn begin<State>(self, status: Status, reason: &str, with_origin: bool) -> Head<'a, State> {
+    fn begin<State>(self, status: Status, reason: Option<&str>, with_origin: bool) -> Head<'a, State> {
         if let Ok(mut shared) = self.shared.try_borrow_mut() {
             shared.begin(status, reason, with_origin);
         }
@@ -222,7 +219,7 @@ impl<'a> Response<'a> {
     /// # Errors
     /// The transport's failure.
     pub fn send_error(self, status: Status) -> Result<Sent, SendError> {
-        self.error_page(ErrorWords::of(status), &mut |_| ())
+        self.error_page(&ErrorWords::of(status), &|_| ())
     }
 
     /// As [`send_error`](Self::send_error), with a message and an explanation of the handler's; both are escaped. The
@@ -236,8 +233,7 @@ impl<'a> Response<'a> {
         message: &'static str,
         explanation: &str,
     ) -> Result<Sent, SendError> {
-        let words = said(status, message, explanation);
-        self.error_page(words, &mut |_| ())
+        self.error_page(&said(status, message, explanation), &|_| ())
     }
 
     /// As [`send_error_with`](Self::send_error_with), with fields of the handler's: `Retry-After` on a 503,
@@ -252,7 +248,7 @@ impl<'a> Response<'a> {
         explanation: &str,
         fields: &[(&str, &str)],
     ) -> Result<Sent, SendError> {
-        self.error_page(said(status, message, explanation), &mut |shared| {
+        self.error_page(&said(status, message, explanation), &|shared| {
             for (name, value) in fields {
                 shared.field(name.as_bytes(), value.as_bytes());
             }
@@ -266,7 +262,7 @@ impl<'a> Response<'a> {
     pub fn send_unsupported_method(self, method: &[u8]) -> Result<Sent, SendError> {
         let problem = Problem::Text("Unsupported method");
         let words = ErrorWords { problem, quoted: Some(method), ..ErrorWords::of(status::NOT_IMPLEMENTED) };
-        self.error_page(words, &mut |_| ())
+        self.error_page(&words, &|_| ())
     }
 
     /// 405, with `Allow` (RFC 9110 §15.5.6).
@@ -274,8 +270,7 @@ impl<'a> Response<'a> {
     /// # Errors
     /// The transport's failure.
     pub fn send_method_not_allowed(self, allowed: Methods) -> Result<Sent, SendError> {
-        let words = ErrorWords::of(status::METHOD_NOT_ALLOWED);
-        self.error_page(words, &mut |shared| send_allow(shared, allowed))
+        self.error_page(&ErrorWords::of(status::METHOD_NOT_ALLOWED), &|shared| send_allow(shared, allowed))
     }
 
     /// The answer to OPTIONS: 204, with `Allow` (RFC 9110 §9.3.7).
@@ -284,19 +279,20 @@ impl<'a> Response<'a> {
     /// The transport's failure.
     pub fn send_options(self, allowed: Methods) -> Result<Sent, SendError> {
         let head = self.send_response(status::NO_CONTENT);
-        with(head.shared, |shared| {
-            send_allow(shared, allowed);
-            Ok(())
-        })?;
+        with(head.shared, |shared| send_allow(shared, allowed))?;
         head.end()
     }
 
     fn error_page(
         self,
-        words: ErrorWords<'_>,
-        extra: &mut dyn FnMut(&mut Shared<'a>),
+        words: &ErrorWords<'_>,
+        put_fields: &dyn Fn(&mut Shared<'a>),
     ) -> Result<Sent, SendError> {
-        with(self.shared, |shared| shared.error_page(words, extra))?;
+        with(self.shared, |shared| {
+            shared.begin_error(words);
+            put_fields(shared);
+            shared.end_error(words);
+        })?;
         Ok(Sent(()))
     }
 
@@ -307,10 +303,10 @@ impl<'a> Response<'a> {
     /// `Connection: upgrade`.
     pub fn switch_protocols(self, protocol: &str) -> Head<'a, RawStream<'a>> {
         if let Ok(mut shared) = self.shared.try_borrow_mut() {
-            if !shared.asked.upgrade || !shared.content.is_done() {
+            if !shared.asked.upgrade() || !shared.content.is_done() {
                 shared.fail(SendError::NoUpgrade);
             }
-            shared.begin(status::SWITCHING_PROTOCOLS, status::SWITCHING_PROTOCOLS.reason(), true);
+            shared.begin(status::SWITCHING_PROTOCOLS, None, true);
             shared.put_field(b"Upgrade", protocol.as_bytes());
         }
         Head { shared: self.shared, state: PhantomData }

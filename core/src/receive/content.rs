@@ -91,6 +91,11 @@ impl Content {
         Ok(Self { left, allowed, extra: limits.chunk_extensions_bytes_max, line: 0, state, count: 0 })
     }
 
+    /// No content.
+    pub(crate) const fn none() -> Self {
+        Self { left: 0, allowed: 0, extra: 0, line: 0, state: State::Done, count: 0 }
+    }
+
     /// Nothing of the message is left.
     pub(crate) fn is_done(&self) -> bool {
         self.state == State::Done

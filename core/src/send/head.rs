@@ -3,35 +3,18 @@
 //! Nothing that a handler passes can end a line: a name is a token, a value and a reason phrase have no
 //! control octets. What breaks that is refused, not repaired.
 
-use crate::send::output::{Full, Output};
-use crate::syntax::date::HttpDate;
-use crate::syntax::error::SendError;
 use crate::syntax::octets;
 use crate::syntax::status::Status;
-use crate::syntax::version::Version;
 
-impl From<Full> for SendError {
-    fn from(_: Full) -> Self {
-        Self::HeadTooLarge
+/// Puts what stands behind the version in a status line: ` 200 OK` and the line end. A reason phrase other than the registered
+/// one is [fit](is_reason) for it.
+pub(crate) fn put_status(status: Status, reason: Option<&str>, put: &mut impl FnMut(&[u8])) {
+    if let (None, Some(line)) = (reason, status.line()) {
+        return put(line.as_bytes());
     }
-}
-
-/// Octets of a status line besides its reason phrase, and of the `Server` and `Date` fields besides the server's name.
-pub(crate) const BEGINNING_BYTES: usize = b"HTTP/1.1 200 \r\nServer: \r\nDate: \r\n".len() + HttpDate::LENGTH;
-
-/// Octets of a field line besides its name and value.
-pub(crate) const FIELD_BYTES: usize = b": \r\n".len();
-
-/// Puts `HTTP/1.1 200 OK` and the line end. The reason phrase is [fit](is_reason) for it.
-pub(crate) fn put_status_line(
-    out: &mut Output<'_>,
-    version: Version,
-    status: Status,
-    reason: &str,
-) -> Result<(), Full> {
-    let [hundreds, tens, ones] = status.digits();
-    let code = [b' ', hundreds, tens, ones, b' '];
-    out.push_all(&[version.as_str().as_bytes(), &code, reason.as_bytes(), b"\r\n"])
+    put(&status.digits());
+    put(reason.unwrap_or_default().as_bytes());
+    put(b"\r\n");
 }
 
 /// May this be a reason phrase?
@@ -39,21 +22,23 @@ pub(crate) fn is_reason(reason: &str) -> bool {
     octets::is_value(reason.as_bytes())
 }
 
-/// Puts the `Date` field. A date needs no check.
-pub(crate) fn put_date(out: &mut Output<'_>, date: &HttpDate) -> Result<(), Full> {
-    out.push_all(&[b"Date: ", date.as_bytes(), b"\r\n"])
+/// Puts `name: value` and the line end. The name is a token, and the value a [`field_value`].
+#[inline]
+pub(crate) fn put_field(name: &[u8], value: &[u8], put: &mut impl FnMut(&[u8])) {
+    put(name);
+    put(b": ");
+    put(value);
+    put(b"\r\n");
 }
 
-/// Puts `name: value` and the line end. The name is a token.
-pub(crate) fn put_field(out: &mut Output<'_>, name: &[u8], value: &[u8]) -> Result<(), SendError> {
-    if !octets::is_value(value) {
-        return Err(SendError::InvalidField);
+/// A field value without the white space around it, if it is one.
+#[inline]
+pub(crate) fn field_value(value: &[u8]) -> Option<&[u8]> {
+    match value {
+        _ if !octets::is_value(value) => None,
+        [b' ' | b'\t', ..] | [.., b' ' | b'\t'] => Some(octets::trim(value)),
+        _ => Some(value),
     }
-    let value = match value {
-        [b' ' | b'\t', ..] | [.., b' ' | b'\t'] => octets::trim(value),
-        _ => value,
-    };
-    Ok(out.push_all(&[name, b": ", value, b"\r\n"])?)
 }
 
 /// What a field of the handler's is about, by its name.
@@ -91,11 +76,9 @@ mod tests {
     #[test]
     fn every_octet_in_every_place() {
         for octet in 0..=u8::MAX {
-            let mut buffer = [0; 64];
-            let mut out = Output::new(&mut buffer, 0);
             let allowed = Subject::of(&[b'a', octet]) != Subject::Invalid;
             assert_eq!(allowed, octets::is_token(&[octet]), "{octet}");
-            let allowed = put_field(&mut out, b"a", &[b'b', octet, b'c']).is_ok();
+            let allowed = field_value(&[b'b', octet, b'c']).is_some();
             assert_eq!(allowed, octets::is(octet, VALUE), "{octet}");
             if let Ok(reason) = core::str::from_utf8(&[octet]) {
                 assert_eq!(is_reason(reason), octets::is(octet, VALUE), "{octet}");

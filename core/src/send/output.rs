@@ -9,10 +9,6 @@ pub(crate) struct Output<'b> {
     filled: usize,
 }
 
-/// There is no room for all of it. Nothing was put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Full;
-
 impl<'b> Output<'b> {
     pub(crate) fn new(buffer: &'b mut [u8], filled: usize) -> Self {
         Self { filled: filled.min(buffer.len()), buffer }
@@ -61,34 +57,26 @@ impl<'b> Output<'b> {
         count
     }
 
-    /// Puts all of `octets`, or nothing.
+    /// Puts all of `octets`, or nothing. Was there room?
     #[inline]
-    pub(crate) fn push(&mut self, octets: &[u8]) -> Result<(), Full> {
-        self.push_all(&[octets])
+    #[must_use]
+    pub(crate) fn push(&mut self, octets: &[u8]) -> bool {
+        // The place is as long as what goes there, so that short texts are moved without a call.
+        let end = self.filled + octets.len();
+        let Some(place) = self.buffer.get_mut(self.filled..end) else { return false };
+        octets::copy(octets, place);
+        self.filled = end;
+        true
     }
 
-    /// Puts all of the pieces, one behind the other, or nothing.
-    #[inline]
-    pub(crate) fn push_all(&mut self, pieces: &[&[u8]]) -> Result<(), Full> {
-        let length = pieces.iter().map(|piece| piece.len()).sum();
-        let mut place = self.free().get_mut(..length).ok_or(Full)?;
-        for piece in pieces {
-            // Each place is as long as what goes there, so that short texts are moved without a call.
-            let (here, behind) = place.split_at_mut_checked(piece.len()).unwrap_or_default();
-            octets::copy(piece, here);
-            place = behind;
+    /// Leaves a gap of `count` octets, to be filled later: see [`open_gap`](Self::open_gap). Was there room?
+    #[must_use]
+    pub(crate) fn leave_gap(&mut self, count: usize) -> bool {
+        let fits = count <= self.room();
+        if fits {
+            self.filled += count;
         }
-        self.filled += length;
-        Ok(())
-    }
-
-    /// Leaves a gap of `count` octets, to be filled later: see [`open_gap`](Self::open_gap).
-    pub(crate) fn leave_gap(&mut self, count: usize) -> Result<(), Full> {
-        if count > self.room() {
-            return Err(Full);
-        }
-        self.filled += count;
-        Ok(())
+        fits
     }
 
     /// Goes back to the gap that begins at `at`: what is put now goes there. Says where what is behind it ends.

@@ -1,5 +1,7 @@
 //! Dates in the one form that is sent: IMF-fixdate (RFC 9110 §5.6.7).
 
+use crate::syntax::octets;
+
 /// A date as it stands in the `Date` field: `Sun, 06 Nov 1994 08:49:37 GMT`.
 ///
 /// ```
@@ -8,11 +10,15 @@
 /// assert_eq!(HttpDate::from_unix_seconds(784_111_777).as_str(), "Sun, 06 Nov 1994 08:49:37 GMT");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HttpDate([u8; Self::LENGTH]);
+pub struct HttpDate {
+    /// The whole field line: it is put into each response as it is.
+    field_line: [u8; Self::NAME.len() + Self::LENGTH + "\r\n".len()],
+}
 
 impl HttpDate {
     /// Octets of an IMF-fixdate.
     pub const LENGTH: usize = 29;
+    const NAME: &'static str = "Date: ";
 
     /// The date so many seconds after 1970-01-01 00:00:00 UTC, without leap seconds; years beyond 9999 stay there.
     #[doc(alias = "date_time_string")]
@@ -25,10 +31,10 @@ impl HttpDate {
         let second = (seconds % 86400) as u32;
         let (year, month, day) = civil(days);
 
-        let mut text = *b"Thu, 00 Jan 0000 00:00:00 GMT";
+        let mut date = Self::from_octets(*b"Thu, 00 Jan 0000 00:00:00 GMT");
         let mut put = |at: usize, word: &[u8]| {
-            if let Some(place) = text.get_mut(at..) {
-                super::octets::copy(word, place);
+            if let Some(place) = date.field_line.get_mut(Self::NAME.len() + at..) {
+                octets::copy(word, place);
             }
         };
         put(0, word(b"ThuFriSatSunMonTueWed", days % 7));
@@ -39,21 +45,31 @@ impl HttpDate {
         put(17, &two_digits(second / 3600));
         put(20, &two_digits(second / 60 % 60));
         put(23, &two_digits(second % 60));
-        Self(text)
+        date
     }
 
     /// For clocks that keep the text: 29 octets that an IMF-fixdate has. `None` when control octets are among them.
     pub fn from_text(text: [u8; Self::LENGTH]) -> Option<Self> {
-        text.iter().all(|octet| matches!(octet, b' '..=b'~')).then_some(Self(text))
+        text.iter().all(|octet| matches!(octet, b' '..=b'~')).then(|| Self::from_octets(text))
+    }
+
+    fn from_octets(text: [u8; Self::LENGTH]) -> Self {
+        let mut field_line = *b"Date: .............................\r\n";
+        if let Some(place) = field_line.get_mut(Self::NAME.len()..) {
+            octets::copy(&text, place);
+        }
+        Self { field_line }
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        core::str::from_utf8(&self.0).unwrap_or_default()
+        let from_name = self.field_line.get(Self::NAME.len()..).unwrap_or_default();
+        core::str::from_utf8(from_name).unwrap_or_default().trim_ascii_end()
     }
 
-    pub(crate) const fn as_bytes(&self) -> &[u8] {
-        &self.0
+    /// The `Date` field with its line end.
+    pub(crate) const fn as_field_line(&self) -> &[u8] {
+        &self.field_line
     }
 }
 

@@ -34,26 +34,35 @@ pub(crate) struct Digits {
     start: usize,
 }
 
+#[allow(clippy::cast_possible_truncation)] // Parts of 64 bits, and remainders that are below ten.
 impl Digits {
     /// `u64::MAX` has 20 decimal digits.
     const MAX: usize = 20;
 
-    #[allow(clippy::cast_possible_truncation)] // Halves of 64 bits, and remainders that are below ten.
     pub(crate) fn decimal(number: u64) -> Self {
-        let (mut high, mut low) = ((number >> 32) as u32, number as u32);
+        if cfg!(target_pointer_width = "64") {
+            let mut rest = number;
+            return Self::new(|| {
+                let digit = (rest % 10) as u8;
+                rest /= 10;
+                (b'0' | digit, rest == 0)
+            });
+        }
+        Self::decimal_by_parts(number)
+    }
+
+    /// For small processors, where a division of 64 bits is a call and a kilobyte: as on paper, with 16 bits in the place of a
+    /// digit. What is left of each part goes before the next one.
+    fn decimal_by_parts(number: u64) -> Self {
+        let mut parts = [48, 32, 16, 0].map(|shift| (number >> shift) as u32 & 0xffff);
         Self::new(|| {
-            // Nearly all numbers fit 32 bits. A 64-bit division is a call on small processors, and a kilobyte.
-            if high == 0 {
-                let digit = (low % 10) as u8;
-                low /= 10;
-                return (b'0' | digit, low == 0);
+            let (mut left, mut all) = (0, 0);
+            for part in &mut parts {
+                let from = left << 16 | *part;
+                (*part, left) = (from / 10, from % 10);
+                all |= *part;
             }
-            // By hand, 16 bits at a time: what is left of each part goes before the next one.
-            let middle = ((high % 10) << 16) | (low >> 16);
-            let lowest = ((middle % 10) << 16) | (low & 0xffff);
-            high /= 10;
-            low = ((middle / 10) << 16) | (lowest / 10);
-            (b'0' | (lowest % 10) as u8, false)
+            (b'0' | left as u8, all == 0)
         })
     }
 
@@ -115,6 +124,7 @@ mod tests {
         for shift in 0..64 {
             for number in [1u64 << shift, (1 << shift) - 1, u64::MAX >> shift, 10u64.saturating_pow(shift)] {
                 assert_eq!(Digits::decimal(number).as_bytes(), number.to_string().as_bytes());
+                assert_eq!(Digits::decimal_by_parts(number).as_bytes(), number.to_string().as_bytes());
                 assert_eq!(Digits::hex(number as usize).as_bytes(), std::format!("{number:x}").as_bytes());
                 assert_eq!(parse(Digits::decimal(number).as_bytes()), Some(number));
             }

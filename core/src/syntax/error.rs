@@ -134,6 +134,8 @@ pub enum Problem {
     Response(SendError),
     /// An error page of the handler's says this.
     Text(&'static str),
+    /// An error page of the handler's says no more than its status.
+    Status(Status),
 }
 
 impl Problem {
@@ -142,10 +144,14 @@ impl Problem {
         match self {
             Self::Request(error) => error.message(),
             Self::Response(error) => error.message(),
-            Self::Text(text) if text.is_empty() => "???",
-            Self::Text(text) => text,
+            Self::Text(text) => or_nothing(text),
+            Self::Status(status) => or_nothing(status.reason()),
         }
     }
+}
+
+const fn or_nothing(text: &'static str) -> &'static str {
+    if text.is_empty() { "???" } else { text }
 }
 
 impl fmt::Display for Problem {

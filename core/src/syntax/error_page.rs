@@ -59,7 +59,7 @@ pub struct ErrorWords<'a> {
 impl ErrorWords<'_> {
     /// What the status says by itself.
     pub(crate) const fn of(status: Status) -> Self {
-        Self { status, problem: Problem::Text(status.reason()), quoted: None, explanation: None }
+        Self { status, problem: Problem::Status(status), quoted: None, explanation: None }
     }
 }
 

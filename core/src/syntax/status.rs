@@ -9,12 +9,13 @@ use core::hash::{Hash, Hasher};
 
 /// A final status whose response may have content.
 ///
-/// It points to its reason phrase, so that a program holds those of the statuses that it uses, and no others.
+/// It points to its words, so that a program holds those of the statuses that it uses, and no others.
 #[derive(Clone, Copy)]
 #[doc(alias = "HTTPStatus")]
 pub struct Status {
     code: u16,
-    reason: &'static &'static str,
+    /// What stands behind the version in a status line, ` 200 OK` and the line end; empty when it is not registered.
+    line: &'static &'static str,
 }
 
 /// A final status whose response has no content: 204, 205 and 304.
@@ -29,11 +30,11 @@ pub struct InterimStatus(Status);
 impl Status {
     /// The final status with this code, registered or not: 200 to 999, as in Python (spec 77).
     pub const fn new(code: u16) -> Option<Self> {
-        if matches!(code, 200..=999) { Some(Self { code, reason: reason(code) }) } else { None }
+        if matches!(code, 200..=999) { Some(Self::registered(code)) } else { None }
     }
 
     const fn registered(code: u16) -> Self {
-        Self { code, reason: reason(code) }
+        Self { code, line: line(code) }
     }
 
     /// The three digits of the status line.
@@ -41,16 +42,22 @@ impl Status {
         self.code
     }
 
-    /// The code as it stands in the status line.
-    pub(crate) fn digits(self) -> [u8; 3] {
+    /// The code as it stands in the status line, between spaces.
+    pub(crate) fn digits(self) -> [u8; 5] {
         let digit = |number: u16| b'0' + (number % 10) as u8;
-        [digit(self.code / 100), digit(self.code / 10), digit(self.code)]
+        [b' ', digit(self.code / 100), digit(self.code / 10), digit(self.code), b' ']
+    }
+
+    /// The status line behind the version, if the status is registered.
+    pub(crate) const fn line(self) -> Option<&'static str> {
+        if self.line.is_empty() { None } else { Some(self.line) }
     }
 
     /// The registered reason phrase; empty where there is none, as in Python's `send_response`.
     #[doc(alias = "responses")]
     pub const fn reason(self) -> &'static str {
-        self.reason
+        let Some((_, reason)) = self.line.split_at_checked(" 200 ".len()) else { return "" };
+        reason.trim_ascii_end()
     }
 
     /// One sentence for people, as on Python's error page; `???` where there is none.
@@ -71,12 +78,12 @@ impl Status {
     }
 }
 
-/// Two functions from one table. Each reason phrase is a constant of its own.
+/// Two functions from one table. Each line is a constant of its own.
 macro_rules! words {
     ($($code:literal $reason:literal $($explanation:literal)?;)*) => {
-        const fn reason(code: u16) -> &'static &'static str {
+        const fn line(code: u16) -> &'static &'static str {
             match code {
-                $($code => &$reason,)*
+                $($code => &concat!(" ", $code, " ", $reason, "\r\n"),)*
                 _ => &"",
             }
         }
@@ -268,7 +275,17 @@ mod tests {
     #[test]
     fn reasons_are_fit_for_a_status_line() {
         for code in 100..=999 {
-            assert!(reason(code).bytes().all(|octet| (b' '..=b'~').contains(&octet)));
+            let status = Status::registered(code);
+            let reason = status.reason();
+            assert!(reason.bytes().all(|octet| (b' '..=b'~').contains(&octet)));
+            let digits = status.digits();
+            let code_between_spaces = core::str::from_utf8(&digits).expect("ASCII");
+            assert_eq!(code_between_spaces, std::format!(" {code} "));
+            if let Some(line) = status.line() {
+                assert_eq!(line, std::format!("{code_between_spaces}{reason}\r\n"));
+            } else {
+                assert_eq!(reason, "");
+            }
         }
         assert_eq!(NOT_FOUND.reason(), "Not Found");
         assert_eq!(Status::registered(999).reason(), "");

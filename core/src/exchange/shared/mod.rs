@@ -30,52 +30,42 @@ use crate::syntax::version::Version;
 use embedded_io::ErrorKind;
 
 /// What a response needs to know about its request.
-#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
+    /// The version of the answer.
     pub(crate) version: Version,
+    notes: Notes,
     /// GET's head without GET's content.
     pub(crate) is_head: bool,
     pub(crate) is_connect: bool,
-    /// The client waits for `100 Continue`.
-    pub(crate) expects_continue: bool,
-    /// The client asked for another protocol, and may be given it.
-    pub(crate) upgrade: bool,
-    /// The connection may go on after this request.
-    pub(crate) persistent: bool,
 }
 
 impl Asked {
-    /// What a head asks for. `last` is true for the last request that the connection may serve.
-    pub(crate) fn new(method: Method<'_>, end: &HeadEnd, last: bool, config: &Config<'_>) -> Self {
-        let version = end.version.min(config.protocol);
-        let http_11 = version >= Version::Http11;
-        let notes = end.notes;
-        // RFC 9112 §9.3. Over a protocol of HTTP/1.0 nothing persists (spec 62).
-        let persistent = !last
-            && !notes.has(Notes::CLOSE)
-            && config.protocol >= Version::Http11
-            && (http_11 || (end.version == Version::Http10 && notes.has(Notes::KEEP_ALIVE)));
+    /// What a head asks for.
+    pub(crate) fn new(method: Method<'_>, end: &HeadEnd, config: &Config<'_>) -> Self {
         Self {
-            version,
-            is_head: method == Method::Head,
-            is_connect: method == Method::Connect,
-            expects_continue: http_11 && end.expects_continue(),
-            upgrade: http_11 && notes.has(Notes::UPGRADE) && notes.has(Notes::CONNECTION_UPGRADE),
-            persistent,
+            version: end.version.min(config.protocol),
+            notes: end.notes,
+            is_head: matches!(method, Method::Head),
+            is_connect: matches!(method, Method::Connect),
         }
     }
 
     /// For answers to what could not be understood.
     pub(crate) fn refused(is_head: bool, config: &Config<'_>) -> Self {
-        Self {
-            version: config.protocol,
-            is_head,
-            is_connect: false,
-            expects_continue: false,
-            upgrade: false,
-            persistent: false,
-        }
+        Self { version: config.protocol, notes: Notes::default(), is_head, is_connect: false }
+    }
+
+    /// Does the client wait for `100 Continue`?
+    fn expects_continue(self) -> bool {
+        self.version >= Version::Http11 && self.notes.has(Notes::EXPECT_CONTINUE)
+    }
+
+    /// Did the client ask for another protocol, and may it be given that?
+    pub(crate) fn upgrade(self) -> bool {
+        self.version >= Version::Http11
+            && self.notes.has(Notes::UPGRADE)
+            && self.notes.has(Notes::CONNECTION_UPGRADE)
     }
 }
 
@@ -85,15 +75,11 @@ enum Phase {
     Nothing,
     Head,
     /// Content collects in the buffer behind a gap for its framing.
-    Measuring {
-        content_at: usize,
-    },
+    Measuring,
     /// As much content as was declared.
     Counted,
-    /// The current chunk's octets begin here in the buffer, `CHUNK_HEAD` octets behind its place.
-    Chunked {
-        content_at: usize,
-    },
+    /// The current chunk's octets collect in the buffer, `CHUNK_HEAD` octets behind its place.
+    Chunked,
     UntilClose,
     /// Content is counted and dropped.
     Bodiless,
@@ -112,6 +98,9 @@ pub(crate) enum Deferred {
 }
 
 /// What [`Request`](crate::Request) and [`Response`](crate::Response) share. See the module's documentation.
+///
+/// The first thing that goes wrong is kept in `error`. What follows in the same call goes on, and fills a buffer that is never
+/// sent; the next calls do nothing but say what it was.
 #[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 pub(crate) struct Shared<'a> {
     wire: &'a mut dyn Wire,
@@ -124,6 +113,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) filled: usize,
     pub(crate) content: Content,
     read_error: Option<ReadError>,
+    /// Content has come, or was asked for with `100 Continue`.
     content_has_begun: bool,
 
     pub(crate) output: Output<'a>,
@@ -132,11 +122,14 @@ pub(crate) struct Shared<'a> {
     response_at: usize,
     /// Something of this response has left.
     pub(crate) has_left: bool,
+    /// Where the fields end, and their framing belongs.
     head_end: usize,
+    /// Where the content, or the chunk, that is being collected begins.
+    content_at: usize,
     pub(crate) status: Option<Status>,
     pub(crate) content_bytes: u64,
-    /// The first thing that went wrong: said when the head ends, so that heads can be written in a chain.
-    error: Option<SendError>,
+    /// The first thing that went wrong.
+    pub(crate) error: Option<SendError>,
     declared: Option<u64>,
     streamed: bool,
     /// What the error page says, if the response is one: for the log.
@@ -154,6 +147,7 @@ impl<'a> Shared<'a> {
         content: Content,
         (input, filled): (&'a mut [u8], usize),
         output: Output<'a>,
+        close: bool,
     ) -> Self {
         Self {
             wire,
@@ -170,6 +164,7 @@ impl<'a> Shared<'a> {
             output,
             has_left: false,
             head_end: 0,
+            content_at: 0,
             status: None,
             content_bytes: 0,
             error: None,
@@ -177,7 +172,7 @@ impl<'a> Shared<'a> {
             streamed: false,
             problem: None,
             deferred: Deferred::Nothing,
-            close: !asked.persistent,
+            close,
         }
     }
 
@@ -186,42 +181,91 @@ impl<'a> Shared<'a> {
         self.close || self.read_error.is_some()
     }
 
-    /// Writes what the finished responses before this one take of the buffer.
-    pub(crate) fn flush_earlier(&mut self) -> Result<(), ErrorKind> {
-        let earlier = self.output.as_bytes().get(..self.response_at).unwrap_or_default();
-        if earlier.is_empty() {
-            return Ok(());
+    /// Notes what went wrong, if nothing did before.
+    #[cold]
+    pub(crate) fn fail(&mut self, error: SendError) {
+        self.error.get_or_insert(error);
+    }
+
+    /// Why nothing can be written any more, if that is so.
+    fn broken(&self) -> Option<ErrorKind> {
+        match self.error {
+            Some(SendError::Transport(kind)) => Some(kind),
+            _ => None,
         }
-        wire::write_all(self.wire, earlier).map_err(|kind| self.broke(kind))?;
+    }
+
+    /// Puts text of the head into the buffer.
+    #[inline]
+    fn put(&mut self, text: &[u8]) {
+        if !self.output.push(text) {
+            self.put_behind_nothing(text);
+        }
+    }
+
+    /// What earlier responses take of the buffer is no reason for a head not to fit.
+    #[cold]
+    fn put_behind_nothing(&mut self, text: &[u8]) {
+        self.flush_earlier();
+        if !self.output.push(text) {
+            self.fail(SendError::HeadTooLarge);
+        }
+    }
+
+    /// Makes room for so much, if earlier responses have it.
+    fn reserve(&mut self, count: usize) {
+        if count > self.output.room() {
+            self.flush_earlier();
+        }
+    }
+
+    /// Writes what the finished responses before this one take of the buffer.
+    #[cold]
+    pub(crate) fn flush_earlier(&mut self) {
         let gone = self.response_at;
+        if gone == 0 || self.broken().is_some() {
+            return;
+        }
+        let written = wire::write_all(self.wire, self.output.as_bytes().get(..gone).unwrap_or_default());
+        self.note(written);
         self.output.drop_front(gone);
         self.response_at = 0;
         self.head_end = self.head_end.saturating_sub(gone);
-        if let Phase::Measuring { content_at } | Phase::Chunked { content_at } = &mut self.phase {
-            *content_at = content_at.saturating_sub(gone);
+        self.content_at = self.content_at.saturating_sub(gone);
+    }
+
+    /// Writes all that has collected, unless something is wrong with it.
+    fn flush(&mut self) {
+        if self.error.is_none() {
+            self.has_left |= self.output.filled() > self.response_at;
+            let written = wire::write_all(self.wire, self.output.as_bytes());
+            self.note(written);
+            self.output.truncate(0);
+            self.response_at = 0;
         }
-        Ok(())
-    }
-
-    /// The transport failed: nobody knows what has left, so nothing more does.
-    fn broke(&mut self, kind: ErrorKind) -> ErrorKind {
-        self.has_left = true;
-        self.error = Some(SendError::Transport(kind));
-        kind
-    }
-
-    /// Writes all that has collected.
-    fn flush(&mut self) -> Result<(), SendError> {
-        let result = wire::write_all(self.wire, self.output.as_bytes());
-        self.has_left |= self.output.filled() > self.response_at;
-        self.output.truncate(0);
-        self.response_at = 0;
-        result.or_else(|kind| self.refuse(SendError::Transport(kind)))
     }
 
     /// Writes past the buffer.
-    fn write_out(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        self.has_left = true;
-        wire::write_all(self.wire, bytes).or_else(|kind| self.refuse(SendError::Transport(kind)))
+    fn write_out(&mut self, bytes: &[u8]) {
+        if self.error.is_none() {
+            self.has_left = true;
+            let written = wire::write_all(self.wire, bytes);
+            self.note(written);
+        }
+    }
+
+    /// Sends what the stream itself holds back.
+    fn flush_wire(&mut self) {
+        if self.broken().is_none() {
+            let flushed = self.wire.flush();
+            self.note(flushed);
+        }
+    }
+
+    /// Notes when the transport fails: nobody knows what has left then, so nothing more does.
+    fn note(&mut self, result: Result<(), ErrorKind>) {
+        if let Err(kind) = result {
+            self.error = Some(SendError::Transport(kind));
+        }
     }
 }

@@ -61,21 +61,24 @@ impl Shared<'_> {
 
     /// Nobody may be left waiting for us while we wait for them: earlier responses leave, and `100 Continue`.
     fn before_waiting(&mut self) -> Result<(), ReadError> {
+        self.flush_earlier();
         // A response that has begun is no reason to let the client wait, until it begins to leave.
-        let waiting = self.asked.expects_continue && !self.content_has_begun && !self.has_left;
-        self.asked.expects_continue = false;
-        self.flush_earlier().map_err(ReadError::Transport)?;
-        let interim: &[u8] = if waiting { b"HTTP/1.1 100 Continue\r\n\r\n" } else { b"" };
-        let result = wire::write_all(self.wire, interim).and_then(|()| self.wire.flush());
-        result.map_err(|kind| ReadError::Transport(self.broke(kind)))
+        let waits = self.asked.expects_continue() && !self.content_has_begun && !self.has_left;
+        if waits && self.broken().is_none() {
+            let written = wire::write_all(self.wire, b"HTTP/1.1 100 Continue\r\n\r\n");
+            self.note(written);
+        }
+        self.content_has_begun = true;
+        self.flush_wire();
+        self.broken().map_or(Ok(()), |kind| Err(ReadError::Transport(kind)))
     }
 
     /// Reads the stream as it is: first what has arrived with the head.
     pub(crate) fn read_raw(&mut self, out: &mut [u8]) -> Result<usize, ErrorKind> {
         let arrived = self.input.get(self.start..self.filled).unwrap_or_default();
         if arrived.is_empty() && !out.is_empty() {
-            self.flush_content().map_err(|error| embedded_io::Error::kind(&error))?;
-            return wire::read(self.wire, out);
+            self.flush_content();
+            return self.broken().map_or_else(|| wire::read(self.wire, out), Err);
         }
         let count = octets::copy(arrived, out);
         self.start += count;
