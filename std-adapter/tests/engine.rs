@@ -11,11 +11,12 @@ use common::demo::{GET, quiet};
 use common::running::Running;
 use common::{Client, Ending, Gate, becomes_true};
 use httpling::{Builder, Request, RequestHandler, Response, SendError, Sent, status};
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
-use std::time::Duration;
+use std::sync::{Arc, Barrier, Mutex};
+use std::time::{Duration, Instant};
 
 #[derive(Clone, Default)]
 struct Demo {
@@ -54,6 +55,12 @@ impl RequestHandler for Demo {
             path if path.starts_with(b"/gate") => {
                 self.gate.pass();
                 head.end_with(b"at last")
+            }
+            b"/thread" => head.end_with(format!("{:?}", std::thread::current().id()).as_bytes()),
+            b"/computed" => {
+                let began = Instant::now();
+                while began.elapsed() < Duration::from_micros(300) {}
+                head.end_with(format!("{:?}", std::thread::current().id()).as_bytes())
             }
             b"/own" => head.end_with(self.own.to_string().as_bytes()),
             b"/static" => head.end_with_static(&LARGE),
@@ -389,6 +396,61 @@ fn idle_connections_are_kept_and_their_handlers_dropped() {
     assert!(becomes_true(|| demo.dropped.load(Ordering::SeqCst) >= CLIENTS));
 }
 
+/// One loop lets all of them in, and may not keep them.
+#[test]
+fn kept_connections_are_spread_over_the_loops() {
+    const CLIENTS: usize = 32;
+    let server = Running::with(quiet().threads(2), &Demo::default());
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| server.client()).collect();
+    // On a busy machine a loop goes from thread to thread: then another round tells.
+    assert!(becomes_true(|| {
+        let mut threads = HashMap::new();
+        for client in &mut clients {
+            *threads.entry(client.get("/thread").text()).or_insert(0) += 1;
+        }
+        threads.values().all(|count| *count <= CLIENTS * 3 / 4)
+    }));
+}
+
+/// Also those that wait for room before their first response is out.
+#[test]
+fn slow_readers_are_spread_over_the_loops() {
+    let server = Running::with(quiet().threads(2), &Demo::default());
+    let mut clients: Vec<Client> = (0..8).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.send("GET /produced HTTP/1.1\r\nHost: a\r\n\r\nGET /thread HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    let mut threads = HashSet::new();
+    for client in &mut clients {
+        assert_eq!(client.reply().content.len(), LARGE.len());
+        threads.insert(client.reply().text());
+    }
+    assert!(threads.len() > 1);
+}
+
+/// Who has no moment left calls others, and whoever comes is let in by them, too.
+#[test]
+fn a_loop_that_does_not_keep_up_is_helped() {
+    let server = Running::with(quiet().threads(2), &Demo::default());
+    let address = server.address;
+    let threads = Mutex::new(HashSet::new());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                assert!(becomes_true(|| {
+                    // One after the other, so that it has no moment in between.
+                    for _ in 0..100 {
+                        let mut client = Client::connect(address);
+                        client.send("GET /computed HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+                        threads.lock().unwrap().insert(client.last_reply().text());
+                    }
+                    threads.lock().unwrap().len() > 1
+                }));
+            });
+        }
+    });
+}
+
 /// As many connections as there may be: who is idle makes place, and who is not is left alone.
 #[test]
 fn the_longest_idle_connection_makes_place() {
@@ -523,14 +585,14 @@ fn an_idle_server_sleeps() {
     assert_eq!(server.client().get("/").text(), "Hello there");
     // Other tests of this process have servers too: one moment of silence of all of them is enough.
     let quiet = Duration::from_millis(300);
-    let end = std::time::Instant::now() + 6 * common::PATIENCE;
+    let end = Instant::now() + 6 * common::PATIENCE;
     loop {
         let before = wakes();
         std::thread::sleep(quiet);
         if wakes() == before {
             break;
         }
-        assert!(std::time::Instant::now() < end, "it wakes again and again");
+        assert!(Instant::now() < end, "it wakes again and again");
     }
 }
 

@@ -3,8 +3,10 @@
 //! All of it belongs to the thread that has its [helm](super::helm): it waits, and serves one connection after the other.
 
 mod accept;
+mod door;
 
 use self::accept::Listening;
+use self::door::PORTER;
 use super::desk::Desk;
 use super::guard::contained;
 use super::helm::Helm;
@@ -21,7 +23,7 @@ use crate::clock::{TICK_MS, time_passed};
 use std::collections::VecDeque;
 use std::io;
 use std::net::Shutdown;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,6 +41,8 @@ pub(super) struct Loop<H> {
     worker: Mutex<Option<Arc<Worker>>>,
     /// Connections that it has, or is going to have.
     connections: AtomicUsize,
+    /// It accepts connections, or is called to do so.
+    at_door: AtomicBool,
 }
 
 /// What belongs to the thread that drives the loop.
@@ -74,9 +78,10 @@ struct Task<H> {
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl<H: Handler> Loop<H> {
-    pub(super) fn new(listeners: &[crate::listener::Listener]) -> io::Result<Self> {
+    pub(super) fn new(index: usize, listeners: &[crate::listener::Listener]) -> io::Result<Self> {
         let (poller, waker) = Poller::new()?;
-        let listening = Listening::to(listeners, &poller)?;
+        let at_door = index == PORTER;
+        let listening = Listening::to(listeners, at_door.then_some(&poller))?;
         let state = State {
             calls: 0,
             poller,
@@ -97,6 +102,7 @@ impl<H: Handler> Loop<H> {
             kind: AtomicU64::new(0),
             worker: Mutex::default(),
             connections: AtomicUsize::new(0),
+            at_door: AtomicBool::new(at_door),
         })
     }
 
@@ -224,12 +230,12 @@ impl<H: Handler> State<H> {
                     return None;
                 }
             }
-            self.wait(reactor, this);
+            self.wait(reactor, this, index);
         }
     }
 
     /// Waits for something to happen, or for a deadline.
-    fn wait(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>) {
+    fn wait(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>, index: usize) {
         self.occurrences.clear();
         self.next_occurrence = 0;
         let mut patience = if self.tasks.is_empty() { self.patience() } else { Some(Duration::ZERO) };
@@ -237,6 +243,7 @@ impl<H: Handler> State<H> {
         if sleeps && !this.inbox.sleep() {
             patience = Some(Duration::ZERO);
         }
+        let began = self.listening.watch.begins_to_wait();
         if let Err(error) = self.poller.wait(&mut self.occurrences, patience) {
             // It cannot fail; if it did, this would be no reason to do nothing but fail.
             reactor.message(&format!("Cannot wait for sockets: {error}"));
@@ -245,6 +252,9 @@ impl<H: Handler> State<H> {
         if sleeps {
             this.inbox.wake_up();
             reactor.monitor.wake();
+        }
+        if let Some(began) = began {
+            self.mind_door(reactor, this, index, began);
         }
         let before = std::mem::replace(&mut self.now, reactor.now());
         if self.now != before {
@@ -257,8 +267,7 @@ impl<H: Handler> State<H> {
             }
         }
         if self.listening.resumes.is_some_and(|resumes| resumes <= self.now) {
-            self.listening.resumes = None;
-            self.listen(true);
+            self.listen_again(this);
         }
     }
 
@@ -311,6 +320,12 @@ impl<H: Handler> State<H> {
         match outcome {
             Outcome::Gone => self.forget(reactor, this, key),
             Outcome::Rest { stage, moved } => {
+                if !slot.settled && matches!(stage, Stage::Idle | Stage::Content | Stage::Writing) {
+                    slot.settled = true;
+                    if let Some(other) = reactor.place_elsewhere(index) {
+                        return self.pass_on(this, other, key, peer, stage);
+                    }
+                }
                 slot.stage = stage;
                 let happened = std::mem::take(&mut slot.readiness);
                 peer.readiness.add(happened);
@@ -319,19 +334,15 @@ impl<H: Handler> State<H> {
                 if happened.has(wanted) {
                     self.tasks.push_back((key, Call::Ready));
                 }
-                let content = (stage == Stage::Content)
-                    .then(|| peer.since + reactor.settings.rates.content_ms(peer.pending.len()));
-                slot.peer = Some(peer);
+                // Also when it does not move: its slot may not be on the wheel.
                 let deadline = if moved {
-                    content.unwrap_or_else(|| self.deadline(reactor, stage))
+                    deadline(reactor, stage, &peer, self.now, self.end)
                 } else {
                     self.wheel.deadline(key.slot)
                 };
                 self.wheel.set(key.slot, deadline);
-                if self.end.is_some() && stage == Stage::Idle {
-                    // Its response had begun before the end, and promised that the connection goes on.
-                    self.tasks.push_back((key, Call::Close));
-                }
+                slot.peer = Some(peer);
+                self.close_if_over(key, stage);
             }
             Outcome::Again => {
                 slot.peer = Some(peer);
@@ -360,30 +371,23 @@ impl<H: Handler> State<H> {
 
     fn on_message(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>, index: usize, message: Message<H>) {
         match message {
-            Message::New { socket, address } => self.add(reactor, this, socket, address),
+            Message::Settles { peer, stage } => self.take_in(reactor, this, peer, stage),
             Message::Back { key, peer, outcome } => self.settle(reactor, this, index, key, peer, outcome),
             Message::Refuse { key, mut peer } => {
                 peer.refused = true;
                 self.settle(reactor, this, index, key, Some(peer), Outcome::Again);
             }
-            Message::Listen => {
-                self.listening.resumes = None;
-                self.listen(true);
-            }
+            Message::Listen => self.listen_again(this),
             Message::MakePlace => {
                 self.evict(reactor);
             }
         }
     }
 
-    /// When a connection that begins a stage now has been in it for too long: not earlier, however late this thread is with what
-    /// it does. Only the time between requests counts from the beginning of the turn, so that no request costs a look at the clock.
-    fn deadline(&self, reactor: &Arc<Reactor<H>>, stage: Stage) -> u64 {
-        let patience = reactor.settings.patience_ms(stage);
-        match stage {
-            Stage::Idle => self.now + TICK_MS + patience,
-            Stage::New if self.end.is_some() => reactor.now_or_later() + patience.min(LAST_MS),
-            _ => reactor.now_or_later() + patience,
+    /// A connection has become idle whose response had begun before the end, and promised that it goes on.
+    fn close_if_over(&mut self, key: Key, stage: Stage) {
+        if self.end.is_some() && stage == Stage::Idle {
+            self.tasks.push_back((key, Call::Close));
         }
     }
 
@@ -421,6 +425,19 @@ impl<H: Handler> State<H> {
                 self.wheel.set(slot.key.slot, deadline.min(last));
             }
         }
+    }
+}
+
+/// When a connection that begins a stage now has been in it for too long: not earlier, however late this thread is with what it
+/// does. Only the time between requests counts from the beginning of the turn, so that no request costs a look at the clock. One
+/// that waits for content began before, and what has come earns it time.
+fn deadline<H>(reactor: &Reactor<H>, stage: Stage, peer: &Peer<H>, now: u64, end: Option<u64>) -> u64 {
+    let patience = reactor.settings.patience_ms(stage);
+    match stage {
+        Stage::Content => peer.since + reactor.settings.rates.content_ms(peer.pending.len()),
+        Stage::Idle => now + TICK_MS + patience,
+        Stage::New if end.is_some() => reactor.now_or_later() + patience.min(LAST_MS),
+        _ => reactor.now_or_later() + patience,
     }
 }
 

@@ -2,22 +2,21 @@
 
 use super::inbox;
 use super::peer::Peer;
-use super::poller::{Socket, Waker};
+use super::poller::Waker;
 use super::serve::Outcome;
-use super::slab::Key;
-use std::net::SocketAddr;
+use super::slab::{Key, Stage};
 use std::time::Instant;
 
 /// To a loop.
 #[derive(Debug)]
 pub(super) enum Message<H> {
-    /// A connection that another loop has accepted.
-    New { socket: Socket, address: Option<SocketAddr> },
+    /// A connection that another loop has accepted, and that is the receiver's from now on.
+    Settles { peer: Box<Peer<H>>, stage: Stage },
     /// A connection of its own that was served elsewhere; without `peer` it is over.
     Back { key: Key, peer: Option<Box<Peer<H>>>, outcome: Outcome },
     /// A request that has waited for a thread for too long.
     Refuse { key: Key, peer: Box<Peer<H>> },
-    /// There is place for connections again.
+    /// There is place for connections again, or it is to accept some, too.
     Listen,
     /// A place is needed: close what is idle for longest.
     MakePlace,

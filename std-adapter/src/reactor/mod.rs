@@ -222,7 +222,8 @@ pub(crate) fn run<H: Handler>(
     let settings = &base.settings;
     let descriptors = Descriptors::raise(settings.descriptors_reserved, extent.loops);
     let connections_max = settings.connections_max.min(descriptors.connections_max());
-    let loops = (0..extent.loops).map(|_| Loop::new(listeners)).collect::<io::Result<Vec<Loop<H>>>>()?;
+    let loops =
+        (0..extent.loops).map(|index| Loop::new(index, listeners)).collect::<io::Result<Vec<Loop<H>>>>()?;
     let bounds = Bounds { loops: extent.loops, spares: settings.spares, queue: settings.queue_max };
     let reactor = Arc::new(Reactor {
         base: Arc::clone(base),

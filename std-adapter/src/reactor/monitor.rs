@@ -117,6 +117,10 @@ fn look<H: Handler>(reactor: &Arc<Reactor<H>>, index: usize, seen: &mut Seen) ->
         return None;
     }
     seen.ticks += 1;
+    if seen.ticks == 1 && this.is_at_door() {
+        // Who connects need not wait until it is handed over.
+        reactor.call_to_door(1);
+    }
     if seen.is_helped {
         return None;
     }

@@ -45,6 +45,8 @@ pub(super) struct Slot<H> {
     /// What happened to the socket meanwhile.
     pub(super) readiness: Readiness,
     pub(super) stage: Stage,
+    /// It is in the loop where it stays.
+    pub(super) settled: bool,
     /// To cut it while a handler has it.
     pub(super) socket: Arc<Socket>,
 }
@@ -82,14 +84,15 @@ impl<H> Slab<H> {
         Key { slot, generation }
     }
 
-    pub(super) fn insert(&mut self, peer: Box<Peer<H>>) -> Key {
+    pub(super) fn insert(&mut self, peer: Box<Peer<H>>, stage: Stage) -> Key {
         let key = self.next_key();
         let slot = Slot {
             key,
             socket: Arc::clone(&peer.socket),
             peer: Some(peer),
             readiness: Readiness::NOTHING,
-            stage: Stage::New,
+            stage,
+            settled: stage != Stage::New,
         };
         self.used += 1;
         match self.places.get_mut(key.slot as usize) {

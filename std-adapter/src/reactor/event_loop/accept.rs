@@ -1,10 +1,12 @@
 //! How connections come to a loop: accepted, at their bound, and for the last time.
 
-use super::{Loop, State, millis};
+use super::door::Watch;
+use super::{Loop, State, deadline, millis, unless_gone};
 use crate::metrics::Event;
 use crate::reactor::message::Message;
 use crate::reactor::peer::{Call, Peer, Speaker};
 use crate::reactor::poller::{ACCEPT_UNTIL_EMPTY, Listener, Poller, Socket, listener_token};
+use crate::reactor::serve::Outcome;
 use crate::reactor::slab::{Key, Stage};
 use crate::reactor::{Handler, Reactor, is_clients_fault};
 use std::fmt::Display;
@@ -32,6 +34,8 @@ pub(super) struct Listening {
     queues: Vec<Queue>,
     /// Accepting goes on at this moment, after a fault.
     pub(super) resumes: Option<u64>,
+    /// What time its clients leave it.
+    pub(super) watch: Watch,
     /// The last pause, while there is nothing between them.
     pause: Option<Duration>,
 }
@@ -48,14 +52,17 @@ struct Queue {
 }
 
 impl Listening {
-    pub(super) fn to(listeners: &[crate::listener::Listener], poller: &Poller) -> io::Result<Self> {
+    /// Without a poller, nobody accepts from them yet.
+    pub(super) fn to(listeners: &[crate::listener::Listener], poller: Option<&Poller>) -> io::Result<Self> {
         let mut queues = Vec::new();
         for (index, listener) in listeners.iter().enumerate() {
             let mut listener = Listener::clone_of(listener)?;
-            poller.add_listener(&mut listener, listener_token(index))?;
-            queues.push(Queue { listener, is_on: true, guess: 1, guessed: 0 });
+            if let Some(poller) = poller {
+                poller.add_listener(&mut listener, listener_token(index))?;
+            }
+            queues.push(Queue { listener, is_on: poller.is_some(), guess: 1, guessed: 0 });
         }
-        Ok(Self { queues, resumes: None, pause: None })
+        Ok(Self { queues, resumes: None, watch: Watch::default(), pause: None })
     }
 }
 
@@ -85,6 +92,7 @@ impl<H: Handler> State<H> {
         queue: usize,
     ) -> bool {
         let mut accepted = 0;
+        self.listening.watch.begins();
         while self.may_accept(reactor, queue) {
             let Some(Queue { guess, guessed, .. }) = self.listening.queues.get_mut(queue) else { break };
             if accepted >= *guess && !ACCEPT_UNTIL_EMPTY {
@@ -118,7 +126,7 @@ impl<H: Handler> State<H> {
                     reactor.descriptors.took(&socket);
                     self.listening.pause = None;
                     reactor.connection_began();
-                    self.distribute(reactor, this, index, socket, address);
+                    self.welcome(reactor, this, socket, address);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     (*guess, *guessed) = (accepted.max(1), 0);
@@ -145,53 +153,44 @@ impl<H: Handler> State<H> {
             && !(reactor.is_stopping() && is_given())
     }
 
-    /// A connection stays here, unless another loop has clearly fewer.
-    fn distribute(
+    /// A client has connected.
+    fn welcome(
         &mut self,
         reactor: &Arc<Reactor<H>>,
         this: &Loop<H>,
-        index: usize,
         socket: Socket,
         address: Option<SocketAddr>,
     ) {
-        let count = |other: &Loop<H>| other.connections.load(Ordering::Relaxed);
-        let mine = count(this);
-        let least = reactor.loops.iter().enumerate().min_by_key(|(_, other)| count(other));
-        match least {
-            Some((other_index, other)) if other_index != index && mine > count(other) + count(other) / 16 => {
-                other.connections.fetch_add(1, Ordering::SeqCst);
-                // A loop ends when the server is stopping and it has no connections: either it sees this one, or we see that.
-                if !reactor.is_stopping() {
-                    other.inbox.send(Message::New { socket, address });
-                    return;
-                }
-                other.connections.fetch_sub(1, Ordering::Relaxed);
-            }
-            _ => {}
-        }
         this.connections.fetch_add(1, Ordering::Relaxed);
-        self.add(reactor, this, socket, address);
+        let mut peer = Box::new(Peer::new(Arc::new(socket), address));
+        if reactor.settings.proxy_protocol {
+            peer.speaker = Speaker::Proxy;
+        }
+        self.take_in(reactor, this, peer, Stage::New);
     }
 
-    pub(super) fn add(
+    /// A connection is here from now on, and was counted as one of this loop's before.
+    pub(super) fn take_in(
         &mut self,
         reactor: &Arc<Reactor<H>>,
         this: &Loop<H>,
-        mut socket: Socket,
-        address: Option<SocketAddr>,
+        mut peer: Box<Peer<H>>,
+        stage: Stage,
     ) {
-        if let Err(error) = self.poller.add(&mut socket, self.slab.next_key().token()) {
+        let token = self.slab.next_key().token();
+        // Nobody else has its socket.
+        let added = Arc::get_mut(&mut peer.socket).map_or(Ok(()), |socket| self.poller.add(socket, token));
+        if let Err(error) = added {
+            unless_gone(reactor, peer, Outcome::Gone);
             this.connections.fetch_sub(1, Ordering::Relaxed);
             reactor.connection_ended();
             reactor.message(&format!("Cannot watch a connection: {error}"));
             return;
         }
-        let mut peer = Peer::new(Arc::new(socket), address);
-        if reactor.settings.proxy_protocol {
-            peer.speaker = Speaker::Proxy;
-        }
-        let key = self.slab.insert(Box::new(peer));
-        self.wheel.set(key.slot, self.deadline(reactor, Stage::New));
+        let deadline = deadline(reactor, stage, &peer, self.now, self.end);
+        let key = self.slab.insert(peer, stage);
+        self.wheel.set(key.slot, deadline);
+        self.close_if_over(key, stage);
     }
 
     /// Descriptors or memory have run out, or nearly so: closes what is idle for longest, and waits a moment.

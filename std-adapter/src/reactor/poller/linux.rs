@@ -57,6 +57,10 @@ impl Poller {
         Ok(epoll::add(&self.epoll, &*socket, epoll::EventData::new_u64(token), flags)?)
     }
 
+    pub(in crate::reactor) fn remove(&self, socket: &mut Socket) -> io::Result<()> {
+        Ok(epoll::delete(&self.epoll, &*socket)?)
+    }
+
     /// Waits; `None` is for ever. An interruption is no event.
     pub(in crate::reactor) fn wait(
         &mut self,

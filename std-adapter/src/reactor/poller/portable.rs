@@ -53,6 +53,10 @@ impl Poller {
         self.poll.registry().register(socket, token(slot), Interest::READABLE | Interest::WRITABLE)
     }
 
+    pub(in crate::reactor) fn remove(&self, socket: &mut Socket) -> io::Result<()> {
+        self.poll.registry().deregister(socket)
+    }
+
     /// Waits; `None` is for ever. An interruption is no event.
     pub(in crate::reactor) fn wait(
         &mut self,

@@ -1,0 +1,144 @@
+//! Which loops let clients in?
+//!
+//! One, as long as it keeps up. While it is awake it finds the next client by itself; if others watched for clients, too, one of
+//! those that sleep would be woken, and to wake another core costs the client's more than all the rest of a connection that is
+//! used once. When it has hardly a moment left, or is held up by a handler, it calls others to the door, as many as are there;
+//! whoever has little to do there leaves.
+//!
+//! So a connection begins where it was let in, whatever the others have to do. If it is not over when its first response is out,
+//! or waits for room, it settles: in the loop that has clearly fewest, or where it is.
+
+use super::{Loop, State};
+use crate::reactor::message::Message;
+use crate::reactor::peer::Peer;
+use crate::reactor::slab::{Key, Stage};
+use crate::reactor::{Handler, Reactor};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// The loop that is always there.
+pub(super) const PORTER: usize = 0;
+/// For how long a loop looks what time its clients leave it.
+const WINDOW: Duration = Duration::from_millis(10);
+/// It keeps up if at least so great a part of that is left, …
+const LEFT_MIN: u32 = 32;
+/// … and one that is there besides has little to do if it is as much as this.
+const LEFT_MUCH: u32 = 2;
+
+/// How much of its time is left to a loop that lets clients in.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    /// Since when it looks; `None` as long as no client has come.
+    since: Option<Instant>,
+    /// How long it has waited since.
+    waited: Duration,
+}
+
+impl Watch {
+    /// A client has come.
+    pub(super) fn begins(&mut self) {
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    /// The loop is about to wait. `None` when nobody wants to know for how long.
+    pub(super) fn begins_to_wait(&self) -> Option<Instant> {
+        self.since.map(|_| Instant::now())
+    }
+
+    /// It has waited since that moment. When it has looked for long enough: of how much time how much was left?
+    fn has_waited(&mut self, began: Instant) -> Option<(Duration, Duration)> {
+        let now = Instant::now();
+        self.waited += now - began;
+        let time = now - self.since.filter(|since| now - *since >= WINDOW)?;
+        let waited = self.waited;
+        *self = Self::default();
+        Some((time, waited))
+    }
+}
+
+impl<H: Handler> Loop<H> {
+    /// Does it accept connections, or was it called to?
+    pub(in crate::reactor) fn is_at_door(&self) -> bool {
+        self.at_door.load(Ordering::Relaxed)
+    }
+}
+
+impl<H: Handler> Reactor<H> {
+    /// Calls so many loops to the door that are not there.
+    pub(in crate::reactor) fn call_to_door(&self, count: usize) {
+        let absent = self.loops.iter().filter(|this| !this.at_door.swap(true, Ordering::Relaxed));
+        for this in absent.take(count) {
+            this.inbox.send(Message::Listen);
+        }
+    }
+
+    /// Takes a place in another loop, if one has clearly fewer connections than this one.
+    pub(super) fn place_elsewhere(&self, index: usize) -> Option<&Loop<H>> {
+        let count = |this: &Loop<H>| this.connections.load(Ordering::Relaxed);
+        let others = count(self.loops.get(index)?).saturating_sub(1);
+        let emptiest = self.loops.iter().min_by_key(|other| count(other))?;
+        let least = count(emptiest);
+        if others <= least + least / 16 {
+            return None;
+        }
+        emptiest.connections.fetch_add(1, Ordering::SeqCst);
+        // A loop ends when the server is stopping and it has no connections: either it sees this one, or we see that.
+        if self.is_stopping() {
+            emptiest.connections.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(emptiest)
+    }
+}
+
+impl<H: Handler> State<H> {
+    /// It has waited for something to happen.
+    pub(super) fn mind_door(
+        &mut self,
+        reactor: &Arc<Reactor<H>>,
+        this: &Loop<H>,
+        index: usize,
+        began: Instant,
+    ) {
+        let Some((time, waited)) = self.listening.watch.has_waited(began) else { return };
+        if waited < time / LEFT_MIN {
+            let there = reactor.loops.iter().filter(|this| this.is_at_door()).count();
+            reactor.call_to_door(there);
+        } else if index != PORTER && waited > time / LEFT_MUCH {
+            this.at_door.store(false, Ordering::Relaxed);
+            self.listen(false);
+            // Of a client that came a moment ago only this loop was told.
+            if let Some(porter) = reactor.loops.get(PORTER) {
+                porter.inbox.send(Message::Listen);
+            }
+        }
+    }
+
+    /// Begins anew to accept connections, if that is for this loop to do: it is told of clients who wait, whoever else was told.
+    pub(super) fn listen_again(&mut self, this: &Loop<H>) {
+        self.listening.resumes = None;
+        self.listen(false);
+        self.listen(this.is_at_door());
+    }
+
+    /// Gives a connection to another loop, where it has a place.
+    pub(super) fn pass_on(
+        &mut self,
+        this: &Loop<H>,
+        other: &Loop<H>,
+        key: Key,
+        mut peer: Box<Peer<H>>,
+        stage: Stage,
+    ) {
+        self.wheel.clear(key.slot);
+        self.slab.remove(key);
+        // From here on nobody else has it.
+        if let Some(socket) = Arc::get_mut(&mut peer.socket) {
+            // If it fails, what happens to the socket is told here, too, where nobody knows it any more.
+            _ = self.poller.remove(socket);
+        }
+        other.inbox.send(Message::Settles { peer, stage });
+        this.connections.fetch_sub(1, Ordering::SeqCst);
+    }
+}
