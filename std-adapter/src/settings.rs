@@ -24,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) queue_max: usize,
     pub(crate) queue_patience: Duration,
     pub(crate) lent_bytes_max: usize,
+    pub(crate) unsent_bytes_max: usize,
     pub(crate) connections_max: usize,
     pub(crate) descriptors_reserved: usize,
     pub(crate) socket: Options,
@@ -79,6 +80,7 @@ impl Default for Builder {
             queue_max: 1024,
             queue_patience: Duration::from_secs(5),
             lent_bytes_max: 64 << 20,
+            unsent_bytes_max: 64 << 20,
             connections_max: 16384,
             descriptors_reserved: 8,
             socket: Options { backlog: 4096, reuse_port: false },
@@ -172,6 +174,16 @@ impl Builder {
     #[must_use]
     pub fn lent_bytes_max(mut self, bytes: usize) -> Self {
         self.settings.lent_bytes_max = bytes;
+        self
+    }
+
+    /// Memory for responses that their clients do not take, and for the requests that wait behind them, of all clients together, in
+    /// bytes. Default: 64 MiB; beyond, the client that has taken nothing for longest is cut off, and the log says so. Without
+    /// it, clients that ask and do not read hold 68 KiB for each connection that they may have, or more. What is sent from a
+    /// file is not in memory, and what a handler writes that waits for its client is the handler's.
+    #[must_use]
+    pub fn unsent_bytes_max(mut self, bytes: usize) -> Self {
+        self.settings.unsent_bytes_max = bytes;
         self
     }
 

@@ -92,6 +92,42 @@ fn ten_thousand_idle_connections_are_kept_and_cost_little() {
     assert_eq!(process.end().0.code(), Some(0));
 }
 
+/// Clients that ask and do not read: what is kept of their responses has a bound in all, and who has taken nothing for longest is cut
+/// off. None of them has a thread.
+#[test]
+fn responses_that_nobody_takes_share_a_bound() {
+    const CLIENTS: usize = 24;
+    const BOUND: usize = 400_000;
+    const ANSWER: usize = 60_000;
+    /// All together they are more than the sockets hold.
+    const ANSWERS: usize = BIG / ANSWER;
+    let directory = directory();
+    std::fs::write(directory.path().join("small.bin"), vec![b's'; ANSWER]).unwrap();
+    let bound = BOUND.to_string();
+    let options = ["--unsent-bytes-max", &bound, "--threads", "1", "--spare-threads-max", "1"];
+    let process = serve("", &directory, &options);
+    let ask = "GET /small.bin HTTP/1.1\r\nHost: a\r\n\r\n".repeat(ANSWERS);
+    let mut clients: Vec<Client> = (0..CLIENTS)
+        .map(|_| {
+            let mut client = process.client();
+            client.send(&ask);
+            // It is being answered.
+            assert!(client.has_something_within(common::PATIENCE));
+            client
+        })
+        .collect();
+    assert!(process.stderr.wait_for(|line| line.contains("is cut off")).is_some());
+    assert_eq!(process.client().ask(FILE).status(), 200);
+    let is_served = |client: &mut Client| {
+        (0..ANSWERS).all(|_| client.try_reply().is_ok_and(|reply| reply.content.len() == ANSWER))
+    };
+    let served: Vec<bool> = clients.iter_mut().map(is_served).collect();
+    assert!(!served[0], "who came first has waited for longest");
+    // Each of the others has an answer that did not leave, or most of one.
+    let count = served.iter().filter(|served| **served).count();
+    assert!((1..2 * BOUND / ANSWER).contains(&count), "{count} were served");
+}
+
 /// Whose request came in time is served, although its server comes to it late; and the request that begins then has all of its
 /// time, and not what is left of an older deadline.
 #[test]

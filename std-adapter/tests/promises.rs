@@ -5,6 +5,7 @@
 //! | request line | `server.rs` `a_request_line_may_have_65536_octets`; here with the option |
 //! | field section | here |
 //! | memory lent to unfinished heads | `large.rs` `unfinished_heads_share_a_bound` |
+//! | memory lent to responses that are not taken | `abuse.rs` `responses_that_nobody_takes_share_a_bound` |
 //! | empty lines before a request | here |
 //! | chunk-size line, extensions, trailers | here |
 //! | content | here; `server.rs` `large_content_goes_both_ways` where the handler allows more |
@@ -99,6 +100,7 @@ fn the_help_names_each_promise_with_its_default() {
         ("--spare-threads-max", "256"),
         ("--queue-max", "1024"),
         ("--lent-bytes-max", "67108864"),
+        ("--unsent-bytes-max", "67108864"),
         ("--queue-timeout", "5"),
         ("--handler-time-logged", "10"),
     ] {

@@ -92,6 +92,11 @@ struct Numbers {
     #[arg(long, value_name = "BYTES", default_value = "67108864")]
     lent_bytes_max: usize,
 
+    /// Memory for responses that are not taken, in bytes, of all clients together; beyond, who has taken nothing for longest is
+    /// cut off
+    #[arg(long, value_name = "BYTES", default_value = "67108864")]
+    unsent_bytes_max: usize,
+
     /// After how long a request that is still being served is told of in the log
     #[arg(long, value_name = "SECONDS", default_value = "10")]
     handler_time_logged: Seconds,
@@ -134,6 +139,7 @@ impl Promises {
             .queue_max(numbers.queue_max)
             .queue_timeout(numbers.queue_timeout.0)
             .lent_bytes_max(numbers.lent_bytes_max)
+            .unsent_bytes_max(numbers.unsent_bytes_max)
             .handler_time_logged(numbers.handler_time_logged.0);
         match numbers.threads {
             Some(threads) => builder.threads(threads),

@@ -204,6 +204,7 @@ impl Counters {
             requests_active,
             requests_queued: 0,
             bytes_lent: 0,
+            bytes_unsent: 0,
             timeouts: ByDeadline {
                 first_byte: self.events(Event::FirstByteTimeOut),
                 head: self.events(Event::HeadTimeOut),

@@ -40,7 +40,7 @@ impl Metrics {
     }
 }
 
-/// What a server has done since it was made. All numbers but those of `_active`, `_queued` and `_lent` never become smaller.
+/// What a server has done since it was made. All numbers but those of `_active`, `_queued`, `_lent` and `_unsent` never become smaller.
 ///
 /// Its [`Display`](std::fmt::Display) is Prometheus' text format, which [`Prometheus`] serves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,7 +52,8 @@ pub struct Snapshot {
     pub connections_active: u64,
     /// Connections that have ended, whoever ended them.
     pub connections_closed: u64,
-    /// Idle connections that had to make place for new ones, or for descriptors.
+    /// Connections that had to make place: idle ones for new ones, or for descriptors, and those that took nothing of their
+    /// responses, when these had all the memory that they may have.
     pub connections_evicted: u64,
     /// Connections that ended because of what their client sent: no HTTP, or more than the limits allow.
     pub connections_refused: u64,
@@ -69,6 +70,9 @@ pub struct Snapshot {
     /// Octets of memory that are lent to requests that have not come whole:
     /// [`Builder::lent_bytes_max`](crate::Builder::lent_bytes_max) bounds them.
     pub bytes_lent: u64,
+    /// Octets of memory that are lent to responses that clients do not take:
+    /// [`Builder::unsent_bytes_max`](crate::Builder::unsent_bytes_max) bounds them.
+    pub bytes_unsent: u64,
     /// Deadlines that ran out.
     pub timeouts: ByDeadline,
     /// Panics in handlers, and in what makes and drops them.

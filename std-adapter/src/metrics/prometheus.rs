@@ -89,7 +89,7 @@ impl fmt::Display for Snapshot {
             ("connections_closed_total", "Connections that have ended.", self.connections_closed),
             (
                 "connections_evicted_total",
-                "Idle connections that had to make place for others.",
+                "Connections that had to make place for others.",
                 self.connections_evicted,
             ),
             (
@@ -114,6 +114,7 @@ impl fmt::Display for Snapshot {
             ("lent_bytes", "Memory that is lent to requests that have not come whole.", self.bytes_lent),
             ("requests_active", "Handlers that run.", self.requests_active),
             ("requests_queued", "Requests that wait for a thread.", self.requests_queued),
+            ("unsent_bytes", "Memory that is lent to responses that are not taken.", self.bytes_unsent),
         ];
         let requests = &self.requests;
         let by_status = [
@@ -155,7 +156,7 @@ mod tests {
             httpling_requests_total{status=\"1xx\"} 0\nhttpling_requests_total{status=\"2xx\"} 3\n";
         assert!(text.starts_with(expected), "{text}");
         assert!(text.contains("\nhttpling_sent_bytes_total 17\n"), "{text}");
-        assert!(text.ends_with("\nhttpling_requests_queued 0\n"), "{text}");
+        assert!(text.ends_with("\nhttpling_unsent_bytes 0\n"), "{text}");
         // Each name stands in one family, and a counter's ends in `_total`.
         let mut names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
         assert!(names.iter().all(|name| name.contains("_total ") == name.ends_with(" counter")), "{names:?}");

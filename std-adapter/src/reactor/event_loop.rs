@@ -4,9 +4,11 @@
 
 mod accept;
 mod door;
+mod eviction;
 
 use self::accept::Listening;
 use self::door::PORTER;
+use self::eviction::Victims;
 use super::desk::Desk;
 use super::guard::contained;
 use super::helm::Helm;
@@ -61,7 +63,7 @@ struct State<H> {
     /// Milliseconds since the server began, when the poller last returned.
     now: u64,
     expired: Vec<u32>,
-    victims: Vec<(Key, u64)>,
+    victims: Victims,
     /// When connections are cut, once the server is stopping.
     end: Option<u64>,
 }
@@ -93,7 +95,7 @@ impl<H: Handler> Loop<H> {
             wheel: Wheel::default(),
             now: 0,
             expired: Vec::new(),
-            victims: Vec::new(),
+            victims: Victims::default(),
             end: None,
         };
         Ok(Self {
@@ -342,7 +344,7 @@ impl<H: Handler> State<H> {
                 };
                 self.wheel.set(key.slot, deadline);
                 slot.peer = Some(peer);
-                self.close_if_over(key, stage);
+                self.has_come_to_rest(reactor, key, stage);
             }
             Outcome::Again => {
                 slot.peer = Some(peer);
@@ -384,9 +386,13 @@ impl<H: Handler> State<H> {
         }
     }
 
-    /// A connection has become idle whose response had begun before the end, and promised that it goes on.
-    fn close_if_over(&mut self, key: Key, stage: Stage) {
+    /// A connection waits.
+    fn has_come_to_rest(&mut self, reactor: &Arc<Reactor<H>>, key: Key, stage: Stage) {
+        if stage == Stage::Writing && reactor.unsent.is_exceeded() {
+            self.shed(reactor);
+        }
         if self.end.is_some() && stage == Stage::Idle {
+            // Its response had begun before the end, and promised that the connection goes on.
             self.tasks.push_back((key, Call::Close));
         }
     }

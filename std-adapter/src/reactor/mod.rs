@@ -102,6 +102,9 @@ trait Driven: fmt::Debug + Send + Sync {
 
     /// Octets of memory that are lent to unfinished requests.
     fn lent(&self) -> usize;
+
+    /// Octets of memory that are lent to responses that were not taken.
+    fn unsent(&self) -> usize;
 }
 
 impl Base {
@@ -123,6 +126,7 @@ impl Base {
         Snapshot {
             requests_queued: sum(|driven| driven.queued()),
             bytes_lent: sum(|driven| driven.lent()),
+            bytes_unsent: sum(|driven| driven.unsent()),
             log_lines_lost: self.log.as_ref().map_or(0, Log::lost),
             ..self.counters.snapshot()
         }
@@ -171,6 +175,7 @@ struct Reactor<H> {
     spares: Spares<Errand<H>>,
     kinds: Kinds,
     lent: Lent,
+    unsent: Lent,
     monitor: Nap,
     /// In the system's milliseconds.
     began: u64,
@@ -234,6 +239,7 @@ pub(crate) fn run<H: Handler>(
         spares: Spares::new(bounds),
         kinds: Kinds::default(),
         lent: Lent::new(settings.lent_bytes_max),
+        unsent: Lent::new(settings.unsent_bytes_max),
         monitor: Nap::default(),
         began: tick_ms(),
         connections: AtomicUsize::new(0),
@@ -283,6 +289,10 @@ impl<H: Handler> Driven for Reactor<H> {
 
     fn lent(&self) -> usize {
         self.lent.bytes()
+    }
+
+    fn unsent(&self) -> usize {
+        self.unsent.bytes()
     }
 }
 

@@ -45,6 +45,8 @@ pub(super) enum Speaker {
     /// A proxy, which has yet to say who its client is.
     Proxy,
     Client,
+    /// Nobody: it was cut off, and what was kept of it is gone.
+    Nobody,
 }
 
 /// Why a connection is looked at.

@@ -5,6 +5,7 @@
 use super::desk::Desk;
 use super::exchange::{End, Exchange};
 use super::guard::{Guard, contained};
+use super::lent::Held;
 use super::message::Why;
 use super::peer::{Call, Peer, Speaker};
 use super::poller::{Readiness, read_ready};
@@ -78,14 +79,18 @@ pub(super) struct Service<'a, 'b, H> {
 impl<H: Handler> Service<'_, '_, H> {
     /// Does all that can be done now.
     pub(super) fn serve(mut self) -> Outcome {
-        let held = self.peer.pending.capacity();
+        let held = Held::by(self.peer);
         let outcome = self.go_on();
-        let holds = if outcome == Outcome::Gone { 0 } else { self.peer.pending.capacity() };
-        self.desk.reactor.lent.change(held, holds);
+        let holds = if outcome == Outcome::Gone { Held::default() } else { Held::by(self.peer) };
+        self.desk.reactor.lent.change(held.pending, holds.pending);
+        self.desk.reactor.unsent.change(held.unsent, holds.unsent);
         outcome
     }
 
     fn go_on(&mut self) -> Outcome {
+        if self.peer.speaker == Speaker::Nobody {
+            return self.end();
+        }
         if self.call == Call::TimedOut {
             self.count_time_out();
         }
@@ -200,7 +205,9 @@ impl<H: Handler> Service<'_, '_, H> {
             End::Progress(progress) => progress,
         };
         peer.refused = false;
-        if sending.is_left || progress == Progress::NeedRoom {
+        // What a handler left that gave its client up is not sent.
+        let is_given_up = matches!(progress, Progress::Close(CloseReason::Transport(_)));
+        if (sending.is_left && !is_given_up) || progress == Progress::NeedRoom {
             return self.wait_for_room(sending);
         }
         peer.written = 0;

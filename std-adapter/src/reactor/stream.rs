@@ -1,7 +1,8 @@
 //! A connection's socket as the core's wire.
 //!
-//! Outside of handlers nothing waits: what the socket does not take is kept, and sent when there is room. Inside of a handler
-//! there is somebody who waits, and the loop, if this thread drives it, goes to another thread first.
+//! Outside of handlers nothing waits: what the socket does not take is kept, and sent when there is room. So is what a handler
+//! writes, up to a buffer of it: a response that fits one takes no thread, whatever was asked before it. For more there is somebody
+//! who waits, and the loop, if this thread drives it, goes to another thread first.
 
 use super::Handler;
 use super::desk::Desk;
@@ -99,6 +100,13 @@ impl<'a, H: Handler> Stream<'a, H> {
         write_now(self.socket, bytes, follows)
     }
 
+    /// Waits, in a handler, until its client takes more.
+    fn wait_for_room(&mut self) -> Result<(), ErrorKind> {
+        let since = *self.waiting_since.get_or_insert_with(Instant::now);
+        let patience = self.desk.rates().write_patience(self.sent as u64, since.elapsed());
+        self.wait(Readiness::WRITE, patience)
+    }
+
     /// Waits, in a handler, until the socket is ready, or `patience` is over.
     fn wait(&mut self, what: Readiness, patience: Option<Duration>) -> Result<(), ErrorKind> {
         if let Some(patience) = patience.filter(|patience| !patience.is_zero()) {
@@ -149,19 +157,25 @@ impl<H: Handler> Wire for Stream<'_, H> {
                     self.took(count);
                     return Ok(count);
                 }
-                Ok(None) if !self.desk.in_handler() => {
+                Ok(None) if !self.desk.in_handler() || self.unsent.len() + bytes.len() <= OUTPUT_BYTES => {
                     self.full = true;
                     self.unsent.extend_from_slice(bytes);
                     return Ok(bytes.len());
                 }
-                Ok(None) => {
-                    let since = *self.waiting_since.get_or_insert_with(Instant::now);
-                    let patience = self.desk.rates().write_patience(self.sent as u64, since.elapsed());
-                    self.wait(Readiness::WRITE, patience)?;
-                }
+                Ok(None) => self.wait_for_room()?,
                 Err(error) => return Err(error.kind().into()),
             }
         }
+    }
+
+    fn flush(&mut self) -> Result<(), ErrorKind> {
+        // Outside of handlers it leaves as room comes.
+        while self.has_unsent() && self.desk.in_handler() {
+            if !self.send_unsent().map_err(|error| error.kind())? {
+                self.wait_for_room()?;
+            }
+        }
+        Ok(())
     }
 
     fn room(&mut self) -> usize {

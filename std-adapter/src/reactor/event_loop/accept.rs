@@ -1,13 +1,14 @@
 //! How connections come to a loop: accepted, at their bound, and for the last time.
 
 use super::door::Watch;
+use super::eviction::IDLE_MIN_MS;
 use super::{Loop, State, deadline, millis, unless_gone};
 use crate::metrics::Event;
 use crate::reactor::message::Message;
-use crate::reactor::peer::{Call, Peer, Speaker};
+use crate::reactor::peer::{Peer, Speaker};
 use crate::reactor::poller::{ACCEPT_UNTIL_EMPTY, Listener, Poller, Socket, listener_token};
 use crate::reactor::serve::Outcome;
-use crate::reactor::slab::{Key, Stage};
+use crate::reactor::slab::Stage;
 use crate::reactor::{Handler, Reactor, is_clients_fault};
 use std::fmt::Display;
 use std::io;
@@ -21,10 +22,6 @@ const ACCEPTED_MAX: usize = 64;
 /// So many guesses in a row that were not too many, and the next one is higher. To look for more each time would cost a call for
 /// nothing as often as there are none.
 const GUESSED: u32 = 4;
-/// Idle connections that are looked for at once when places are needed.
-const VICTIMS: usize = 16;
-/// How long a connection must have been idle to be closed for another one: its request may be on its way.
-const IDLE_MIN_MS: u64 = 250;
 /// How often the queue is looked at for the last time: as often as a full one takes, and more.
 const QUEUE_ROUNDS: usize = 256;
 
@@ -190,7 +187,7 @@ impl<H: Handler> State<H> {
         let deadline = deadline(reactor, stage, &peer, self.now, self.end);
         let key = self.slab.insert(peer, stage);
         self.wheel.set(key.slot, deadline);
-        self.close_if_over(key, stage);
+        self.has_come_to_rest(reactor, key, stage);
     }
 
     /// Descriptors or memory have run out, or nearly so: closes what is idle for longest, and waits a moment.
@@ -223,46 +220,6 @@ impl<H: Handler> State<H> {
             this.inbox.send(Message::Listen);
         }
         false
-    }
-
-    /// Closes the connection that is idle for longest. False when none is idle.
-    pub(super) fn evict(&mut self, reactor: &Arc<Reactor<H>>) -> bool {
-        let Some(victim) = self.longest_idle(reactor) else { return false };
-        self.tasks.push_back((victim, Call::Close));
-        reactor.counters.count(Event::Evicted);
-        true
-    }
-
-    fn longest_idle(&mut self, reactor: &Arc<Reactor<H>>) -> Option<Key> {
-        loop {
-            if self.victims.is_empty() {
-                let settings = &reactor.settings;
-                let wheel = &self.wheel;
-                let since =
-                    |key: Key, stage| wheel.deadline(key.slot).saturating_sub(settings.patience_ms(stage));
-                let mut idle: Vec<(Key, u64)> = self
-                    .slab
-                    .iter()
-                    .filter(|slot| slot.peer.is_some() && matches!(slot.stage, Stage::Idle | Stage::New))
-                    .map(|slot| (slot.key, since(slot.key, slot.stage)))
-                    .filter(|(_, since)| since + IDLE_MIN_MS <= self.now)
-                    .collect();
-                if idle.len() > VICTIMS {
-                    idle.select_nth_unstable_by_key(VICTIMS, |(_, since)| *since);
-                    idle.truncate(VICTIMS);
-                }
-                // The longest idle one is last; among those of one moment, the one in the first slot.
-                idle.sort_unstable_by_key(|(key, since)| std::cmp::Reverse((*since, key.slot)));
-                self.victims = idle;
-            }
-            let (key, since) = self.victims.pop()?;
-            let deadline = self.wheel.deadline(key.slot);
-            let Some(slot) = self.slab.find(key.token()) else { continue };
-            let is_idle = slot.peer.is_some() && matches!(slot.stage, Stage::Idle | Stage::New);
-            if is_idle && deadline.saturating_sub(reactor.settings.patience_ms(slot.stage)) == since {
-                return Some(key);
-            }
-        }
     }
 
     /// Who has been let in by the kernel does not know that nobody accepts, and would see a reset: so the queues are emptied

@@ -1,0 +1,111 @@
+//! Which connections of a loop make place when there is not enough of something: those that have waited for longest.
+
+use super::{State, cut};
+use crate::metrics::Event;
+use crate::reactor::lent::Held;
+use crate::reactor::peer::{Call, Speaker};
+use crate::reactor::slab::{Key, Slot, Stage};
+use crate::reactor::{Handler, Reactor};
+use std::sync::Arc;
+
+/// How long a connection must have been idle to be closed for another one: its request may be on its way.
+pub(super) const IDLE_MIN_MS: u64 = 250;
+/// Connections that are looked for at once.
+const VICTIMS: usize = 16;
+
+/// Who makes place?
+#[derive(Clone, Copy, Debug)]
+enum Role {
+    /// For new connections and descriptors: who is idle.
+    Idle,
+    /// For memory: who holds some, and takes nothing of its response.
+    Holder,
+}
+
+impl Role {
+    fn is_of<H>(self, slot: &Slot<H>) -> bool {
+        let Some(peer) = &slot.peer else { return false };
+        match self {
+            Self::Idle => matches!(slot.stage, Stage::Idle | Stage::New),
+            Self::Holder => slot.stage == Stage::Writing && Held::by(peer).unsent > 0,
+        }
+    }
+}
+
+/// Connections that make place next, and since when they wait: who waits for longest is last.
+#[derive(Debug, Default)]
+pub(super) struct Victims {
+    idle: Vec<(Key, u64)>,
+    holders: Vec<(Key, u64)>,
+}
+
+impl Victims {
+    fn of(&mut self, role: Role) -> &mut Vec<(Key, u64)> {
+        match role {
+            Role::Idle => &mut self.idle,
+            Role::Holder => &mut self.holders,
+        }
+    }
+}
+
+impl<H: Handler> State<H> {
+    /// Closes the connection that is idle for longest. False when none is idle.
+    pub(super) fn evict(&mut self, reactor: &Arc<Reactor<H>>) -> bool {
+        let latest = self.now.saturating_sub(IDLE_MIN_MS);
+        let Some(victim) = self.longest(reactor, Role::Idle, latest) else { return false };
+        self.tasks.push_back((victim, Call::Close));
+        reactor.counters.count(Event::Evicted);
+        true
+    }
+
+    /// While responses that are not taken have more memory than they may have, cuts off the client that has taken nothing for
+    /// longest. Each loop looks after its own: what it has just added is over the bound until then.
+    pub(super) fn shed(&mut self, reactor: &Arc<Reactor<H>>) {
+        while reactor.unsent.is_exceeded() {
+            let Some(victim) = self.longest(reactor, Role::Holder, u64::MAX) else { return };
+            let Some(slot) = self.slab.find(victim.token()) else { return };
+            let Some(peer) = &mut slot.peer else { return };
+            cut(&slot.socket);
+            let held = Held::by(peer).unsent;
+            (peer.pending, peer.unsent, peer.speaker) = (Vec::new(), Vec::new(), Speaker::Nobody);
+            reactor.unsent.change(held, 0);
+            self.tasks.push_back((victim, Call::Ready));
+            reactor.counters.count(Event::Evicted);
+            reactor.complain(
+                "Responses that are not taken fill the memory for them: who took nothing for longest is cut off",
+            );
+        }
+    }
+
+    /// The connection that has waited for longest, and at least since the moment `latest`.
+    fn longest(&mut self, reactor: &Reactor<H>, role: Role, latest: u64) -> Option<Key> {
+        let settings = &reactor.settings;
+        loop {
+            if self.victims.of(role).is_empty() {
+                let wheel = &self.wheel;
+                let since =
+                    |key: Key, stage| wheel.deadline(key.slot).saturating_sub(settings.patience_ms(stage));
+                let mut found: Vec<(Key, u64)> = self
+                    .slab
+                    .iter()
+                    .filter(|slot| role.is_of(slot))
+                    .map(|slot| (slot.key, since(slot.key, slot.stage)))
+                    .filter(|(_, since)| *since <= latest)
+                    .collect();
+                if found.len() > VICTIMS {
+                    found.select_nth_unstable_by_key(VICTIMS, |(_, since)| *since);
+                    found.truncate(VICTIMS);
+                }
+                // Among those of one moment, the one in the first slot.
+                found.sort_unstable_by_key(|(key, since)| std::cmp::Reverse((*since, key.slot)));
+                *self.victims.of(role) = found;
+            }
+            let (key, since) = self.victims.of(role).pop()?;
+            let deadline = self.wheel.deadline(key.slot);
+            let Some(slot) = self.slab.find(key.token()) else { continue };
+            if role.is_of(slot) && deadline.saturating_sub(settings.patience_ms(slot.stage)) == since {
+                return Some(key);
+            }
+        }
+    }
+}
