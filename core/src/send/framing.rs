@@ -36,9 +36,6 @@ pub(crate) enum ConnectionOption {
     KeepAlive,
 }
 
-/// The last lines of the shortest answer, as [`put_end`] would put them.
-pub(crate) const BARE_END: &[u8] = b"Connection: close\r\nContent-Length: 0\r\n\r\n";
-
 /// The longest text that [`put_end`] makes: `keep-alive` and a length of 20 digits; a streamed head
 /// is shorter, even with the first chunk's size.
 pub(crate) const TEXT_MAX: usize = 24 + 16 + 20 + 2 + 2;

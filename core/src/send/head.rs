@@ -22,6 +22,13 @@ pub(crate) fn is_reason(reason: &str) -> bool {
     octets::is_value(reason.as_bytes())
 }
 
+/// Puts the `Server` field. Its value is a [`field_value`].
+pub(crate) fn put_server(name: &[u8], put: &mut impl FnMut(&[u8])) {
+    put(b"Server: ");
+    put(name);
+    put(b"\r\n");
+}
+
 /// Puts `name: value` and the line end. The name is a token, and the value a [`field_value`].
 #[inline]
 pub(crate) fn put_field(name: &[u8], value: &[u8], put: &mut impl FnMut(&[u8])) {

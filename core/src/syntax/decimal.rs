@@ -54,7 +54,8 @@ impl Digits {
     /// For small processors, where a division of 64 bits is a call and a kilobyte: as on paper, with 16 bits in the place of a
     /// digit. What is left of each part goes before the next one.
     fn decimal_by_parts(number: u64) -> Self {
-        let mut parts = [48, 32, 16, 0].map(|shift| (number >> shift) as u32 & 0xffff);
+        let (high, low) = ((number >> 32) as u32, number as u32);
+        let mut parts = [high >> 16, high & 0xffff, low >> 16, low & 0xffff];
         Self::new(|| {
             let (mut left, mut all) = (0, 0);
             for part in &mut parts {

@@ -57,7 +57,8 @@ impl Status {
     #[doc(alias = "responses")]
     pub const fn reason(self) -> &'static str {
         let Some((_, reason)) = self.line.split_at_checked(" 200 ".len()) else { return "" };
-        reason.trim_ascii_end()
+        let Some((reason, _)) = reason.split_at_checked(reason.len() - "\r\n".len()) else { return "" };
+        reason
     }
 
     /// One sentence for people, as on Python's error page; `???` where there is none.

@@ -95,7 +95,7 @@ impl Shared<'_> {
 
     /// Past the buffer, when there is more than it holds.
     #[cold]
-    fn write_past_buffer(&mut self, mut bytes: &[u8]) {
+    pub(super) fn write_past_buffer(&mut self, mut bytes: &[u8]) {
         // What can be taken back when the handler fails must not depend on what is before it in the buffer.
         self.reserve(bytes.len());
         while self.error.is_none() && (self.output.filled() > 0 || bytes.len() < self.output.capacity()) {

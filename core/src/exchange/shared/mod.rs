@@ -122,6 +122,8 @@ pub(crate) struct Shared<'a> {
     response_at: usize,
     /// Something of this response has left.
     pub(crate) has_left: bool,
+    /// It is worth an answer that leaves in pieces.
+    leaves_in_pieces: bool,
     /// Where the fields end, and their framing belongs.
     head_end: usize,
     /// Where the content, or the chunk, that is being collected begins.
@@ -163,6 +165,7 @@ impl<'a> Shared<'a> {
             response_at: output.filled(),
             output,
             has_left: false,
+            leaves_in_pieces: false,
             head_end: 0,
             content_at: 0,
             status: None,
@@ -207,7 +210,9 @@ impl<'a> Shared<'a> {
     #[cold]
     fn put_behind_nothing(&mut self, text: &[u8]) {
         self.flush_earlier();
-        if !self.output.push(text) {
+        if self.leaves_in_pieces {
+            self.write_past_buffer(text);
+        } else if !self.output.push(text) {
             self.fail(SendError::HeadTooLarge);
         }
     }

@@ -1,8 +1,6 @@
 //! Error pages, and what else is sent when a handler did not answer.
 
 use super::{Deferred, Phase, Shared};
-use crate::send::framing::BARE_END;
-use crate::send::head;
 use crate::syntax::error_page::ErrorWords;
 
 impl Shared<'_> {
@@ -48,13 +46,12 @@ impl Shared<'_> {
         self.end_counted();
     }
 
-    /// The shortest answer there is, past the buffer, which may be too small for any.
+    /// The shortest answer there is. The buffer may be too small for any: what it does not hold leaves before the rest.
     pub(crate) fn bare_error(&mut self, words: &ErrorWords<'_>) {
-        self.status = Some(words.status);
         self.problem = Some(words.problem);
         self.flush_earlier();
-        self.write_out(self.config.protocol.as_str().as_bytes());
-        head::put_status(words.status, None, &mut |text| self.write_out(text));
-        self.write_out(BARE_END);
+        self.leaves_in_pieces = true;
+        self.begin(words.status, None, false);
+        self.end_with(b"");
     }
 }
