@@ -10,11 +10,11 @@ use crate::exchange::wire::{self, Wire};
 use crate::receive::content::Content;
 use crate::receive::framing::Framing;
 use crate::receive::head::{HeadEnd, HeadReader, Reading, RequestHead};
+use crate::receive::input::Input;
 use crate::send::output::Output;
 use crate::syntax::config::Config;
 use crate::syntax::error::{Problem, ReadError, RequestError, SendError};
 use crate::syntax::error_page::ErrorWords;
-use crate::syntax::octets;
 use crate::syntax::status;
 use crate::syntax::version::Version;
 use core::cell::RefCell;
@@ -49,11 +49,7 @@ use embedded_io::ErrorKind;
 #[derive(Debug)]
 pub struct Session<'b> {
     connection: Connection,
-    input: &'b mut [u8],
-    /// What arrived and is not taken yet is from here …
-    start: usize,
-    /// … to here.
-    filled: usize,
+    input: Input<'b>,
     output: Output<'b>,
     config: &'b Config<'b>,
     peer: Option<SocketAddr>,
@@ -105,8 +101,8 @@ impl<'b> Session<'b> {
         config: &'b Config<'b>,
     ) -> Self {
         let (input, filled) = input;
-        let filled = filled.min(input.len());
-        Self { connection, input, start: 0, filled, output: Output::new(output, 0), config, peer: None }
+        let (input, output) = (Input::new(input, filled), Output::new(output, 0));
+        Self { connection, input, output, config, peer: None }
     }
 
     /// With the address of the other end, for the handler and the log.
@@ -122,19 +118,19 @@ impl<'b> Session<'b> {
 
     /// What arrived and belongs to the next request, or to a head that is not complete.
     pub fn pending(&self) -> &[u8] {
-        self.input.get(self.start..self.filled).unwrap_or_default()
+        self.input.arrived()
     }
 
     /// Where the next bytes belong. Empty only when nothing more can be taken before the next
     /// [`advance`](Self::advance).
     pub fn free_input(&mut self) -> &mut [u8] {
-        self.make_room();
-        self.input.get_mut(self.filled..).unwrap_or_default()
+        self.input.make_room();
+        self.input.free()
     }
 
     /// Counts bytes that were put into [`free_input`](Self::free_input).
     pub fn received(&mut self, count: usize) {
-        self.filled = self.input.len().min(self.filled + count);
+        self.input.fill(count);
     }
 
     // ---- blocking ----
@@ -276,35 +272,35 @@ impl<'b> Session<'b> {
                 }
             }
             Phase::Draining { content, .. } => {
-                let arrived = self.input.get(self.start..self.filled).unwrap_or_default();
+                let arrived = self.input.arrived();
                 let Ok(taken) = content.discard(arrived, &self.config.limits) else {
                     // Its response has been sent. All that is left to say is the end.
                     self.connection.close(CloseReason::Finished);
                     return Step::Again;
                 };
-                self.start += taken;
+                self.input.take(taken);
                 if content.is_done() {
                     self.connection.next_request();
                     return Step::Again;
                 }
-                self.make_room();
+                self.input.make_room();
                 Step::NeedBytes
             }
             Phase::Head { reader, .. } => {
-                let arrived = self.input.get(self.start..self.filled).unwrap_or_default();
+                let arrived = self.input.arrived();
                 let reading = reader.read(arrived, self.config);
                 let overflow = reader.overflow();
                 match reading {
                     Ok(Reading::NeedMore) => {
-                        self.make_room();
-                        if self.filled < self.input.len() {
+                        self.input.make_room();
+                        if !self.input.is_full() {
                             return Step::NeedBytes;
                         }
                         // Reading into an empty slice would look like the end of the stream.
                         self.refuse(overflow, wire, handler);
                     }
                     Ok(Reading::EmptyLine(length)) => {
-                        self.start += length;
+                        self.input.take(length);
                         return Step::Again;
                     }
                     Ok(Reading::Whole(end)) if drive == Drive::Ready && self.awaits_content(&end) => {
@@ -330,9 +326,9 @@ impl<'b> Session<'b> {
             return false;
         }
         let whole = usize::try_from(length).ok().and_then(|length| length.checked_add(end.length));
-        self.make_room();
-        whole.is_some_and(|whole| whole <= self.input.len() && self.filled - self.start < whole)
-            && self.filled < self.input.len()
+        self.input.make_room();
+        whole.is_some_and(|whole| whole <= self.input.capacity() && self.input.arrived().len() < whole)
+            && !self.input.is_full()
     }
 
     /// Would a response that fits the buffer, behind those that are in it, wait for a client that takes none? Who asks again
@@ -343,16 +339,6 @@ impl<'b> Session<'b> {
         filled > 0 && wire.room() < filled + self.output.capacity()
     }
 
-    /// Makes room behind what is pending.
-    fn make_room(&mut self) {
-        if self.start == self.filled {
-            (self.start, self.filled) = (0, 0);
-        } else if self.filled == self.input.len() && self.start > 0 {
-            octets::move_down(self.input, self.start, 0);
-            (self.start, self.filled) = (0, self.filled - self.start);
-        }
-    }
-
     /// One request, whose head is complete, and its response.
     fn exchange(&mut self, end: &HeadEnd, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) {
         let limits = &self.config.limits;
@@ -361,9 +347,7 @@ impl<'b> Session<'b> {
         // Whatever happens to the handler, its request is not read again.
         self.connection.phase = Phase::Closed { reason: CloseReason::Broken(SendError::Failed), requests };
 
-        let arrived = self.filled.saturating_sub(self.start + end.length);
-        let from_head = self.input.get_mut(self.start..).unwrap_or_default();
-        let (head, rest) = from_head.split_at_mut_checked(end.length).unwrap_or_default();
+        let (head, rest) = self.input.split(end.length);
         let head = match RequestHead::view(head, *end) {
             Ok(head) => head,
             Err(error) => return self.refuse(error, wire, handler),
@@ -383,7 +367,7 @@ impl<'b> Session<'b> {
             || end.announces_close()
             || self.config.protocol < Version::Http11;
         let output = self.output.lend();
-        let shared = Shared::new(wire, self.config, asked, content, (rest, arrived), output, close);
+        let shared = Shared::new(wire, self.config, asked, content, rest, output, close);
         let shared = RefCell::new(shared);
         let result =
             handler.dispatch(Request::new(&head, self.peer.as_ref(), &shared), Response::new(&shared));
@@ -396,8 +380,6 @@ impl<'b> Session<'b> {
         log(handler, &shared, self.peer.as_ref(), head.raw_request_line(), began);
 
         // What the exchange leaves behind.
-        let rest_at = self.start + end.length;
-        (self.start, self.filled) = (rest_at + shared.start, rest_at + shared.filled);
         let ends = shared.ends();
         let then = if ends { After::Close } else { After::NextRequest };
         self.connection.phase = match (reason, shared.deferred) {
@@ -421,22 +403,23 @@ impl<'b> Session<'b> {
                 Phase::Draining { content, requests }
             }
         };
-        let filled = shared.output.filled();
+        let (used, filled) = (shared.input.used(), shared.output.filled());
         drop(shared);
+        self.input.rejoin(end.length, used);
         self.output.take_back(filled);
     }
 
     /// Answers what is no request, and ends the connection.
     #[cold]
     fn refuse(&mut self, error: RequestError, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) {
-        let arrived = self.input.get(self.start..self.filled).unwrap_or_default();
+        let arrived = self.input.arrived();
         let line = match error {
             RequestError::RequestLineTooLong => b"",
             _ => arrived.split(|&octet| octet == b'\n').next().unwrap_or_default(),
         };
         let asked = Asked::refused(arrived.starts_with(b"HEAD "), self.config);
-        let output = self.output.lend();
-        let mut shared = Shared::new(wire, self.config, asked, Content::none(), (&mut [], 0), output, true);
+        let (nothing, output) = (Input::new(&mut [], 0), self.output.lend());
+        let mut shared = Shared::new(wire, self.config, asked, Content::none(), nothing, output, true);
         let reason = answer_failure(&mut shared, SendError::Content(ReadError::Refused(error)));
         log(handler, &shared, self.peer.as_ref(), line, None);
         let filled = shared.output.filled();

@@ -1,5 +1,6 @@
 //! Bytes in. Nothing here writes.
 
+pub(crate) mod input;
 pub(crate) mod scan;
 pub(crate) mod target;
 pub(crate) mod request_line;

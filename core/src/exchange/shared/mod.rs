@@ -21,6 +21,7 @@ use crate::connection::Maker;
 use crate::exchange::wire::{self, Wire};
 use crate::receive::content::Content;
 use crate::receive::head::{HeadEnd, Notes};
+use crate::receive::input::Input;
 use crate::send::output::Output;
 use crate::syntax::config::Config;
 use crate::syntax::error::{Problem, ReadError, SendError};
@@ -107,10 +108,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) config: &'a Config<'a>,
     pub(crate) asked: Asked,
 
-    /// The input buffer behind the head; what arrived and is not yet taken is from `start` to `filled`.
-    input: &'a mut [u8],
-    pub(crate) start: usize,
-    pub(crate) filled: usize,
+    /// The input buffer behind the head.
+    pub(crate) input: Input<'a>,
     pub(crate) content: Content,
     read_error: Option<ReadError>,
     /// Content has come, or was asked for with `100 Continue`.
@@ -147,7 +146,7 @@ impl<'a> Shared<'a> {
         config: &'a Config<'a>,
         asked: Asked,
         content: Content,
-        (input, filled): (&'a mut [u8], usize),
+        input: Input<'a>,
         output: Output<'a>,
         close: bool,
     ) -> Self {
@@ -156,8 +155,6 @@ impl<'a> Shared<'a> {
             config,
             asked,
             input,
-            start: 0,
-            filled,
             content,
             read_error: None,
             content_has_begun: false,

@@ -22,19 +22,19 @@ impl Shared<'_> {
             return Ok(0);
         }
         loop {
-            let arrived = self.input.get(self.start..self.filled).unwrap_or_default();
+            let arrived = self.input.arrived();
             let decoded =
                 self.content.decode(arrived, out, &self.config.limits).map_err(ReadError::Refused)?;
-            self.start += decoded.taken;
+            self.input.take(decoded.taken);
             self.content_has_begun |= decoded.taken > 0;
             if decoded.put > 0 || self.content.is_done() {
                 return Ok(decoded.put);
             }
             // Everything that arrived is taken.
-            (self.start, self.filled) = (0, 0);
+            self.input.make_room();
             self.before_waiting()?;
             let plain = self.content.plain();
-            if plain > 0 && out.len() >= self.input.len().min(plain) {
+            if plain > 0 && out.len() >= self.input.capacity().min(plain) {
                 // Past the buffer, into place. Not one octet further than the content.
                 let most = plain.min(out.len());
                 let place = out.get_mut(..most).unwrap_or_default();
@@ -48,14 +48,15 @@ impl Shared<'_> {
 
     /// Waits for more bytes.
     fn receive(&mut self) -> Result<(), ReadError> {
-        if self.input.is_empty() {
+        if self.input.capacity() == 0 {
             // The head filled the whole buffer. An octet at a time needs none.
             let mut octet = [0];
             received(wire::read(self.wire, &mut octet))?;
             let decoded = self.content.decode(&octet, &mut [], &self.config.limits);
             return decoded.map(|_| ()).map_err(ReadError::Refused);
         }
-        self.filled = received(wire::read(self.wire, self.input))?;
+        let count = received(wire::read(self.wire, self.input.free()))?;
+        self.input.fill(count);
         Ok(())
     }
 
@@ -75,13 +76,13 @@ impl Shared<'_> {
 
     /// Reads the stream as it is: first what has arrived with the head.
     pub(crate) fn read_raw(&mut self, out: &mut [u8]) -> Result<usize, ErrorKind> {
-        let arrived = self.input.get(self.start..self.filled).unwrap_or_default();
+        let arrived = self.input.arrived();
         if arrived.is_empty() && !out.is_empty() {
             self.flush_content();
             return self.broken().map_or_else(|| wire::read(self.wire, out), Err);
         }
         let count = octets::copy(arrived, out);
-        self.start += count;
+        self.input.take(count);
         Ok(count)
     }
 }
