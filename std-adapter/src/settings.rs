@@ -267,7 +267,9 @@ impl Builder {
 
     /// How slow a client may be. Default: 500. Each so many bytes of content earn a second besides
     /// [`read_timeout`](Self::read_timeout); a response that takes longer than twice [`write_timeout`](Self::write_timeout)
-    /// must have been as fast on average.
+    /// must have been as fast on average, since the system had room for no more of it. (What it takes is not what the client
+    /// takes: it keeps up to some MiB for each connection, on Linux as `net.ipv4.tcp_wmem` says. And it tells of what the client
+    /// has taken in pieces of up to 64 KiB, so that so much is granted.)
     #[must_use]
     pub fn bytes_per_second_min(mut self, bytes: u32) -> Self {
         self.settings.rates.bytes_per_second_min = bytes.max(1);

@@ -47,6 +47,7 @@ impl RequestHandler for Sends {
                 self.gate.pass();
                 head.end_with(b"at last")
             }
+            b"/written" => head.end_with(content(LARGE)),
             _ => head.end_with_file(File::open(&self.path).unwrap(), self.range.clone()),
         }
     }
@@ -77,8 +78,12 @@ fn request(method: &str, target: &str) -> String {
 
 /// Has the head of a response, and takes none of its content.
 fn with_head(server: &Running) -> Client {
+    with_head_of(server, "/")
+}
+
+fn with_head_of(server: &Running, target: &str) -> Client {
     let mut client = server.client();
-    client.send(request("GET", "/"));
+    client.send(request("GET", target));
     assert_eq!(common::status(&client.head()), 200);
     client
 }
@@ -358,6 +363,27 @@ fn a_reader_that_crawls_is_cut_off() {
     assert!(common::is_reset(&end), "{end}");
 }
 
+/// A socket takes some MiB at once, which say nothing about the reader.
+#[test]
+fn what_the_socket_took_is_not_what_the_reader_took() {
+    let (_directory, sends) = large();
+    let rate = 400_000;
+    let builder = || quiet().write_timeout(Duration::from_secs(1)).bytes_per_second_min(rate);
+    // By the loop, and by a handler that waits.
+    for target in ["/", "/written"] {
+        let server = Running::with(builder(), &sends);
+        let mut client = server.client();
+        socket2::SockRef::from(client.stream()).set_recv_buffer_size(16 * 1024).unwrap();
+        client.send(request("GET", target));
+        let began = Instant::now();
+        // Half of what it must take, and never nothing for long.
+        while client.try_read(&mut [0; 10_000]).is_ok() {
+            assert!(began.elapsed() < PATIENCE, "{target}: it lives on what the socket has taken");
+            std::thread::sleep(Duration::from_millis(50)); // The slowness is what is tested.
+        }
+    }
+}
+
 #[test]
 fn a_reader_that_stops_is_cut_off() {
     let (_directory, sends) = large();
@@ -377,19 +403,22 @@ fn a_reader_that_stops_is_cut_off() {
 fn a_reader_that_is_slow_but_reads_is_served() {
     let (_directory, sends) = large();
     let server = Running::with(quiet().write_timeout(Duration::from_secs(4)), &sends);
-    let mut client = with_head(&server);
-    let mut taken = vec![0; LARGE];
-    let mut count = 0;
+    // From the loop, and from a handler that waits.
+    let mut readers = ["/", "/written"].map(|target| (with_head_of(&server, target), 0, vec![0; LARGE]));
     let end = Instant::now() + Duration::from_secs(7);
     while Instant::now() < end {
-        let most = LARGE.min(count + 7_000);
-        count += client.try_read(&mut taken[count..most]).expect("it is not cut off");
+        for (client, count, taken) in &mut readers {
+            let most = LARGE.min(*count + 7_000);
+            *count += client.try_read(&mut taken[*count..most]).expect("it is not cut off");
+        }
         std::thread::sleep(Duration::from_millis(50));
     }
-    while count < LARGE {
-        count += client.try_read(&mut taken[count..]).expect("it is not cut off");
+    for (mut client, mut count, mut taken) in readers {
+        while count < LARGE {
+            count += client.try_read(&mut taken[count..]).expect("it is not cut off");
+        }
+        assert!(taken == content(LARGE));
     }
-    assert!(taken == content(LARGE));
 }
 
 /// Memory of this process, as a file: its octets can be copied, not sent from the descriptor, and where nothing is mapped they

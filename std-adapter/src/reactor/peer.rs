@@ -33,7 +33,8 @@ pub(super) struct Peer<H> {
     pub(super) refused: bool,
     /// Octets that were dropped since all was said.
     pub(super) dropped: u32,
-    /// Octets that were sent since something waits for room.
+    /// Octets that were sent since something waits for room: as many as the client has taken meanwhile, but for what the system
+    /// collects before it tells of it.
     pub(super) written: u64,
     /// Since when it is in its stage, in the loop's milliseconds.
     pub(super) since: u64,

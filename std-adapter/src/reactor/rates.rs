@@ -19,6 +19,10 @@ pub(crate) struct Rates {
     pub(crate) bytes_per_second_min: u32,
 }
 
+/// Octets that a client may have taken without our knowing: the system frees the memory of what was sent in pieces, the largest
+/// when it leaves the cutting into packets to the network's card.
+const UNTOLD: u64 = 64 * 1024;
+
 impl Default for Rates {
     fn default() -> Self {
         Self {
@@ -44,10 +48,12 @@ impl Rates {
         u64::try_from(self.content.as_millis()).unwrap_or(u64::MAX / 2).saturating_add(earned)
     }
 
-    /// How long to wait until the client takes more, when it has taken so much in so long a time; `None` when it is enough.
+    /// How long to wait until the client takes more, when it has taken so much in so long a time as there was no room for more;
+    /// `None` when it is enough.
     pub(crate) fn write_patience(&self, sent: u64, elapsed: Duration) -> Option<Duration> {
         let is_slow = elapsed > self.write * 2
-            && sent < u64::from(self.bytes_per_second_min).saturating_mul(elapsed.as_secs());
+            && sent.saturating_add(UNTOLD)
+                < u64::from(self.bytes_per_second_min).saturating_mul(elapsed.as_secs());
         (!is_slow).then_some(self.write)
     }
 }
@@ -71,7 +77,9 @@ mod tests {
     fn a_response_may_stall_and_may_not_crawl() {
         let rates = Rates::default();
         assert_eq!(rates.write_patience(0, SECOND * 59), Some(SECOND * 30));
-        assert_eq!(rates.write_patience(61 * 499, SECOND * 61), None);
-        assert_eq!(rates.write_patience(61 * 500, SECOND * 61), Some(SECOND * 30));
+        assert_eq!(rates.write_patience(0, SECOND * 61), Some(SECOND * 30));
+        assert_eq!(rates.write_patience(0, SECOND * 132), None);
+        assert_eq!(rates.write_patience(599 * 500 - UNTOLD, SECOND * 600), None);
+        assert_eq!(rates.write_patience(600 * 500 - UNTOLD, SECOND * 600), Some(SECOND * 30));
     }
 }

@@ -233,6 +233,8 @@ impl<H: Handler> Service<'_, '_, H> {
         }
         let begins = self.before.stage != Stage::Writing;
         if begins {
+            // What the system has taken so far, its client may never take.
+            self.peer.written = 0;
             self.peer.since = self.desk.reactor.now_or_later();
         }
         Outcome::Rest { stage: Stage::Writing, moved: sending.sent > 0 || begins }

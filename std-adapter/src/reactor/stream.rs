@@ -33,7 +33,12 @@ pub(super) struct Stream<'a, H> {
     pub(super) drained: bool,
     pub(super) sent: usize,
     received: usize,
-    waiting_since: Option<Instant>,
+    /// When its handler waited for content for the first time.
+    empty_since: Option<Instant>,
+    /// When its handler waited for room for the first time, and what was sent by then.
+    full_since: Option<(Instant, usize)>,
+    /// What was sent when its handler last waited for room in vain.
+    in_vain: Option<usize>,
 }
 
 impl<'a, H: Handler> Stream<'a, H> {
@@ -52,7 +57,9 @@ impl<'a, H: Handler> Stream<'a, H> {
             drained: false,
             sent: 0,
             received: 0,
-            waiting_since: None,
+            empty_since: None,
+            full_since: None,
+            in_vain: None,
         }
     }
 
@@ -100,26 +107,42 @@ impl<'a, H: Handler> Stream<'a, H> {
         write_now(self.socket, bytes, follows)
     }
 
-    /// Waits, in a handler, until its client takes more.
-    fn wait_for_room(&mut self) -> Result<(), ErrorKind> {
-        let since = *self.waiting_since.get_or_insert_with(Instant::now);
-        let patience = self.desk.rates().write_patience(self.sent as u64, since.elapsed());
-        self.wait(Readiness::WRITE, patience)
+    /// Waits, in a handler, for more content.
+    fn wait_for_content(&mut self) -> Result<(), ErrorKind> {
+        let since = *self.empty_since.get_or_insert_with(Instant::now);
+        let patience = self.desk.rates().content_patience(self.received, since.elapsed());
+        match patience.filter(|patience| !patience.is_zero()) {
+            Some(patience) if self.wait(Readiness::READ, patience)? => Ok(()),
+            _ => Err(self.timed_out(Event::ContentTimeOut)),
+        }
     }
 
-    /// Waits, in a handler, until the socket is ready, or `patience` is over.
-    fn wait(&mut self, what: Readiness, patience: Option<Duration>) -> Result<(), ErrorKind> {
-        if let Some(patience) = patience.filter(|patience| !patience.is_zero()) {
-            if !self.desk.may_wait() {
-                return Err(ErrorKind::OutOfMemory);
-            }
-            if wait_for(self.socket, what, patience).map_err(|error| error.kind())? {
-                return Ok(());
-            }
+    /// Waits, in a handler, until its client takes more.
+    fn wait_for_room(&mut self) -> Result<(), ErrorKind> {
+        let (since, sent) = *self.full_since.get_or_insert_with(|| (Instant::now(), self.sent));
+        let patience = self.desk.rates().write_patience((self.sent - sent) as u64, since.elapsed());
+        let Some(patience) = patience.filter(|_| self.in_vain != Some(self.sent)) else {
+            return Err(self.timed_out(Event::WriteTimeOut));
+        };
+        // The system tells of room only when a good part of the socket's buffer is free: whether the client has taken anything at
+        // all is found out by trying.
+        if !self.wait(Readiness::WRITE, patience)? {
+            self.in_vain = Some(self.sent);
         }
-        let event = if what == Readiness::WRITE { Event::WriteTimeOut } else { Event::ContentTimeOut };
+        Ok(())
+    }
+
+    /// Waits, in a handler, until the socket is ready. False when `patience` is over.
+    fn wait(&self, what: Readiness, patience: Duration) -> Result<bool, ErrorKind> {
+        if !self.desk.may_wait() {
+            return Err(ErrorKind::OutOfMemory);
+        }
+        wait_for(self.socket, what, patience).map_err(|error| error.kind().into())
+    }
+
+    fn timed_out(&self, event: Event) -> ErrorKind {
         self.desk.reactor.counters.count(event);
-        Err(ErrorKind::TimedOut)
+        ErrorKind::TimedOut
     }
 }
 
@@ -133,11 +156,7 @@ impl<H: Handler> Wire for Stream<'_, H> {
                     self.desk.tally.received(count);
                     return Ok(count);
                 }
-                Ok(None) => {
-                    let since = *self.waiting_since.get_or_insert_with(Instant::now);
-                    let patience = self.desk.rates().content_patience(self.received, since.elapsed());
-                    self.wait(Readiness::READ, patience)?;
-                }
+                Ok(None) => self.wait_for_content()?,
                 Err(error) => return Err(error.kind().into()),
             }
         }
