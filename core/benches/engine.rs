@@ -6,7 +6,7 @@ use embedded_io::ErrorKind;
 use harness::Case;
 use harness::heads::{BROWSER, MINIMAL};
 use httpling_core::{
-    Clock, Config, HttpDate, Request, RequestHandler, Response, SendError, Sent, Session, Wire,
+    Clock, Config, HttpDate, Request, RequestHandler, Response, SendError, Sent, ServerName, Session, Wire,
 };
 use httpling_core::{CloseReason, status};
 use std::hint::black_box;
@@ -76,7 +76,7 @@ impl Wire for Memory {
 
 fn serve(bytes: &'static [u8], times: u32) {
     let clock = Cached(HttpDate::from_unix_seconds(784_111_777));
-    let config = Config { server: Some("httpling"), clock: Some(&clock), ..Config::DEFAULT };
+    let config = Config { server: ServerName::new("httpling"), clock: Some(&clock), ..Config::DEFAULT };
     let mut memory = Memory { bytes, times, written: [0; 4096] };
     let (mut input, mut output) = ([0; 4096], [0; 4096]);
     let mut session = Session::new(&mut input, &mut output, &config);

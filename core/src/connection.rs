@@ -155,6 +155,10 @@ impl Connection {
         }
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed { .. })
+    }
+
     pub(crate) fn next_request(&mut self) {
         self.phase = Phase::Head { reader: HeadReader::new(), requests: self.requests() };
     }

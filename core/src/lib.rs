@@ -91,7 +91,7 @@ pub use receive::framing::Framing;
 pub use receive::head::{HeadParser, RequestHead};
 pub use receive::target::Target;
 pub use session::{Progress, Session};
-pub use syntax::config::{Clock, Config};
+pub use syntax::config::{Clock, Config, ServerName};
 pub use syntax::date::HttpDate;
 pub use syntax::error::{Problem, ReadError, RequestError, SendError};
 pub use syntax::error_page::{ErrorPage, ErrorWords, Sink};

@@ -169,7 +169,7 @@ impl<'b> Session<'b> {
                     if self.config.is_stopping() {
                         self.close();
                     }
-                    if self.connection.close_reason().is_none() {
+                    if !self.connection.is_closed() {
                         self.read(wire, handler);
                     }
                 }
@@ -439,7 +439,7 @@ impl<'b> Session<'b> {
         let put = self.output.push_some(if self.output.filled() > 0 { rest } else { b"" });
         rest = rest.get(put..).unwrap_or_default();
         self.write_collected(wire);
-        while !rest.is_empty() && self.connection.close_reason().is_none() {
+        while !rest.is_empty() && !self.connection.is_closed() {
             let room = room(drive, wire);
             if room == 0 {
                 let requests = self.connection.requests();
@@ -464,7 +464,7 @@ impl<'b> Session<'b> {
         wire: &mut dyn Wire,
         handler: &mut dyn RequestHandler,
     ) -> Step {
-        while producing.left > 0 && self.connection.close_reason().is_none() {
+        while producing.left > 0 && !self.connection.is_closed() {
             let beside_head = self.output.filled() > 0;
             let room = if beside_head { usize::MAX } else { room(drive, wire) };
             if room == 0 {
@@ -500,7 +500,7 @@ impl<'b> Session<'b> {
         wire: &mut dyn Wire,
     ) -> Step {
         self.write_collected(wire);
-        while producing.left > 0 && self.connection.close_reason().is_none() {
+        while producing.left > 0 && !self.connection.is_closed() {
             let sent = match room(drive, wire) {
                 0 => Ok(0),
                 _ => wire.send_content(producing.position, producing.left),
@@ -524,7 +524,7 @@ impl<'b> Session<'b> {
 
     fn after_sending(&mut self, then: After) -> Step {
         match then {
-            _ if self.connection.close_reason().is_some() => {}
+            _ if self.connection.is_closed() => {}
             After::NextRequest => self.connection.next_request(),
             After::Close => self.connection.close(CloseReason::Finished),
         }

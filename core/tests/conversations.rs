@@ -8,7 +8,7 @@ mod common;
 use common::judge;
 use common::tape::{End, Tape};
 use common::{Between, Outcome, Setting};
-use httpling_core::{Clock, CloseReason, HttpDate, Version};
+use httpling_core::{Clock, CloseReason, HttpDate, ServerName, Version};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
@@ -134,7 +134,7 @@ fn set(setting: &mut Setting, word: &str, at: &str) {
         "missing_host" => config.leniency.missing_host = true,
         "target_octets" => config.leniency.target_octets = true,
         "named" => {
-            config.server = Some("demo");
+            config.server = ServerName::new("demo");
             config.clock = Some(&CLOCK);
         }
         "input" => setting.input = number() as usize,

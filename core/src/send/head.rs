@@ -3,6 +3,8 @@
 //! Nothing that a handler passes can end a line: a name is a token, a value and a reason phrase have no
 //! control octets. What breaks that is refused, not repaired.
 
+use crate::syntax::config::ServerName;
+use crate::syntax::decimal::Digits;
 use crate::syntax::octets;
 use crate::syntax::status::Status;
 
@@ -12,7 +14,9 @@ pub(crate) fn put_status(status: Status, reason: Option<&str>, put: &mut impl Fn
     if let (None, Some(line)) = (reason, status.line()) {
         return put(line.as_bytes());
     }
-    put(&status.digits());
+    put(b" ");
+    put(Digits::decimal(status.code().into()).as_bytes());
+    put(b" ");
     put(reason.unwrap_or_default().as_bytes());
     put(b"\r\n");
 }
@@ -22,10 +26,10 @@ pub(crate) fn is_reason(reason: &str) -> bool {
     octets::is_value(reason.as_bytes())
 }
 
-/// Puts the `Server` field. Its value is a [`field_value`].
-pub(crate) fn put_server(name: &[u8], put: &mut impl FnMut(&[u8])) {
+/// Puts the `Server` field.
+pub(crate) fn put_server(name: ServerName<'_>, put: &mut impl FnMut(&[u8])) {
     put(b"Server: ");
-    put(name);
+    put(name.as_str().as_bytes());
     put(b"\r\n");
 }
 

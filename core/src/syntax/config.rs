@@ -3,6 +3,7 @@
 use crate::syntax::date::HttpDate;
 use crate::syntax::error_page::ErrorPage;
 use crate::syntax::limits::{Leniency, Limits};
+use crate::syntax::octets;
 use crate::syntax::version::Version;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +11,10 @@ use core::sync::atomic::{AtomicBool, Ordering};
 /// The settings of a server. Shared by all connections; the engine only reads them.
 ///
 /// ```
-/// use httpling_core::{Config, Limits};
+/// use httpling_core::{Config, Limits, ServerName};
 ///
 /// static CONFIG: Config<'static> = Config {
-///     server: Some("thermometer"),
+///     server: ServerName::new("thermometer"),
 ///     limits: Limits { content_bytes_max: 512, ..Limits::DEFAULT },
 ///     ..Config::DEFAULT
 /// };
@@ -37,7 +38,7 @@ pub struct Config<'a> {
     /// The `Server` field's value (RFC 9110 §10.2.4); `None` leaves the field out.
     #[doc(alias = "version_string")]
     #[doc(alias = "server_version")]
-    pub server: Option<&'a str>,
+    pub server: Option<ServerName<'a>>,
     /// The content of error responses; `None` sends them without any.
     pub error_page: Option<ErrorPage>,
     /// Where the time comes from; `None` leaves `Date` out, as a server without a clock must (RFC 9110 §6.6.1).
@@ -89,6 +90,40 @@ impl fmt::Debug for Config<'_> {
             .field("clock", &self.clock.is_some())
             .field("stopping", &self.stopping)
             .finish()
+    }
+}
+
+/// What the `Server` field says. It is put into each response, and looked at once.
+///
+/// ```
+/// use httpling_core::ServerName;
+///
+/// assert_eq!(ServerName::new("thermometer/2").map(ServerName::as_str), Some("thermometer/2"));
+/// assert_eq!(ServerName::new("thermo\r\nmeter"), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerName<'a>(&'a str);
+
+impl<'a> ServerName<'a> {
+    /// A name; `None` when it is no field value (RFC 9110 §5.5): with a control octet, with white space at one of its ends, or
+    /// empty.
+    pub const fn new(name: &'a str) -> Option<Self> {
+        if let [] | [b' ' | b'\t', ..] | [.., b' ' | b'\t'] = name.as_bytes() {
+            return None;
+        }
+        let mut rest = name.as_bytes();
+        while let [octet, behind @ ..] = rest {
+            if octets::is_control(*octet) {
+                return None;
+            }
+            rest = behind;
+        }
+        Some(Self(name))
+    }
+
+    /// The name.
+    pub const fn as_str(self) -> &'a str {
+        self.0
     }
 }
 

@@ -59,7 +59,7 @@ const fn classes() -> [u8; 256] {
 }
 
 /// The control octets that no field value may hold: CTL without HTAB.
-const fn is_control(octet: u8) -> bool {
+pub(crate) const fn is_control(octet: u8) -> bool {
     (octet < b' ' && octet != b'\t') || octet == 0x7f
 }
 

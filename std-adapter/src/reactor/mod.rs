@@ -50,7 +50,7 @@ use crate::metrics::{Counters, Event, Snapshot};
 use crate::settings::Settings;
 use descriptors::Descriptors;
 use event_loop::Loop;
-use httpling_core::{Config, RequestHandler};
+use httpling_core::{Config, RequestHandler, ServerName};
 use kinds::Kinds;
 use lent::Lent;
 use message::{Errand, Message};
@@ -155,7 +155,7 @@ impl Base {
             leniency: settings.leniency,
             protocol: settings.protocol,
             awaited_content_bytes_max: AWAITED_BYTES_MAX,
-            server: settings.server.as_deref(),
+            server: settings.server.as_deref().and_then(ServerName::new),
             error_page: settings.error_page,
             clock: Some(&self.clock),
             stopping: Some(&self.stopping),

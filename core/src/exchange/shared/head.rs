@@ -28,18 +28,11 @@ impl Shared<'_> {
         self.put_status_line(status, reason);
         if with_origin {
             if let Some(server) = self.config.server {
-                self.put_server(server);
+                head::put_server(server, &mut |text| self.put(text));
             }
             if let Some(date) = self.config.clock.and_then(Clock::date) {
                 self.put(date.as_field_line());
             }
-        }
-    }
-
-    fn put_server(&mut self, name: &str) {
-        match head::field_value(name.as_bytes()) {
-            Some(name) => head::put_server(name, &mut |text| self.put(text)),
-            None => self.fail(SendError::InvalidField),
         }
     }
 
