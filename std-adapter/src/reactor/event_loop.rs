@@ -282,7 +282,7 @@ impl<H: Handler> State<H> {
     }
 
     fn on_socket(&mut self, token: u64, readiness: Readiness) -> Option<Task<H>> {
-        let slot = self.slab.find(token)?;
+        let slot = self.slab.of_event(token)?;
         let is_writing = slot.stage == Stage::Writing;
         let Some(peer) = &mut slot.peer else {
             slot.readiness.add(readiness);
@@ -301,7 +301,7 @@ impl<H: Handler> State<H> {
 
     fn task(&mut self, key: Key, call: Call) -> Option<Task<H>> {
         let now = self.now;
-        let slot = self.slab.find(key.token())?;
+        let slot = self.slab.find(key)?;
         let before = Before { stage: slot.stage, now };
         Some(Task { key, peer: slot.peer.take()?, call, before })
     }
@@ -316,7 +316,7 @@ impl<H: Handler> State<H> {
         peer: Option<Box<Peer<H>>>,
         outcome: Outcome,
     ) {
-        let (Some(mut peer), Some(slot)) = (peer, self.slab.find(key.token())) else {
+        let (Some(mut peer), Some(slot)) = (peer, self.slab.find(key)) else {
             return self.forget(reactor, this, key);
         };
         match outcome {
@@ -363,7 +363,7 @@ impl<H: Handler> State<H> {
 
     /// Ends a connection.
     fn forget(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>, key: Key) {
-        if self.slab.find(key.token()).is_some() {
+        if self.slab.find(key).is_some() {
             self.wheel.clear(key.slot);
             self.slab.remove(key);
             this.connections.fetch_sub(1, Ordering::Relaxed);

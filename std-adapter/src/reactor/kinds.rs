@@ -53,7 +53,7 @@ impl Kind {
     }
 
     fn place(self) -> usize {
-        usize::try_from(self.0 >> 8).unwrap_or(0) % PLACES
+        usize::try_from((self.0 >> 8) % PLACES as u64).unwrap_or(0)
     }
 }
 
@@ -138,6 +138,14 @@ mod tests {
         assert_ne!(kind, Kind::of(b"POST", b"/reports"));
         assert_ne!(kind, Kind::of(b"GET", b"/report"));
         assert_ne!(Kind::of(b"GET", b"/"), Kind::of(b"GET", b""));
+    }
+
+    /// Also where addresses are shorter than the numbers of kinds.
+    #[test]
+    fn kinds_are_spread_over_the_places() {
+        let places = (0..PLACES).map(|number| Kind::of(b"GET", format!("/{number}").as_bytes()).place());
+        let taken = places.collect::<std::collections::HashSet<_>>().len();
+        assert!(taken > PLACES / 2, "{taken}");
     }
 
     #[test]

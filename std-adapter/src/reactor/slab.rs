@@ -107,19 +107,20 @@ impl<H> Slab<H> {
         key
     }
 
+    /// The slot of a connection, unless that is gone.
+    pub(super) fn find(&mut self, key: Key) -> Option<&mut Slot<H>> {
+        self.at(key.slot).filter(|slot| slot.key == key)
+    }
+
     /// The slot of an event, unless it is about a connection that is gone.
-    pub(super) fn find(&mut self, token: u64) -> Option<&mut Slot<H>> {
-        // The lower half and the upper one.
-        let slot = usize::try_from(token & u64::from(u32::MAX)).unwrap_or(usize::MAX);
-        let generation = u32::try_from(token >> 32).unwrap_or(0);
-        match self.places.get_mut(slot) {
-            // The portable poller has no room for the generation where addresses are short.
-            Some(Place::Used(used))
-                if used.key.generation == generation || cfg!(not(target_pointer_width = "64")) =>
-            {
-                Some(used)
-            }
-            _ => None,
+    pub(super) fn of_event(&mut self, token: u64) -> Option<&mut Slot<H>> {
+        let (slot, generation) = (u32::try_from(token & u64::from(u32::MAX)), u32::try_from(token >> 32));
+        let key = Key { slot: slot.ok()?, generation: generation.ok()? };
+        // The portable poller has no room for the generation where addresses are short.
+        if cfg!(all(not(target_os = "linux"), not(target_pointer_width = "64"))) {
+            self.at(key.slot)
+        } else {
+            self.find(key)
         }
     }
 
@@ -131,7 +132,7 @@ impl<H> Slab<H> {
     }
 
     pub(super) fn remove(&mut self, key: Key) {
-        if self.find(key.token()).is_some()
+        if self.find(key).is_some()
             && let Some(place) = self.places.get_mut(key.slot as usize)
         {
             *place = Place::Free { generation: key.generation.wrapping_add(1), next: self.free };

@@ -167,9 +167,8 @@ impl Wheel {
     }
 }
 
-/// (Where addresses have 32 bits, four years pass before a tick has more.)
 fn place(tick: u64) -> usize {
-    usize::try_from(tick).unwrap_or(0) % PLACES
+    usize::try_from(tick % PLACES as u64).unwrap_or(0)
 }
 
 #[cfg(test)]

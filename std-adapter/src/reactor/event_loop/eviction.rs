@@ -63,7 +63,7 @@ impl<H: Handler> State<H> {
     pub(super) fn shed(&mut self, reactor: &Arc<Reactor<H>>) {
         while reactor.unsent.is_exceeded() {
             let Some(victim) = self.longest(reactor, Role::Holder, u64::MAX) else { return };
-            let Some(slot) = self.slab.find(victim.token()) else { return };
+            let Some(slot) = self.slab.find(victim) else { return };
             let Some(peer) = &mut slot.peer else { return };
             cut(&slot.socket);
             let held = Held::by(peer).unsent;
@@ -102,7 +102,7 @@ impl<H: Handler> State<H> {
             }
             let (key, since) = self.victims.of(role).pop()?;
             let deadline = self.wheel.deadline(key.slot);
-            let Some(slot) = self.slab.find(key.token()) else { continue };
+            let Some(slot) = self.slab.find(key) else { continue };
             if role.is_of(slot) && deadline.saturating_sub(settings.patience_ms(slot.stage)) == since {
                 return Some(key);
             }
