@@ -3,19 +3,21 @@
 mod load;
 mod proxy;
 mod socket;
+mod systemd;
 mod units;
 
 #[cfg(test)]
 mod kubernetes;
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
 
 use crate::server;
-use crate::tools::{need, target_folder};
+use crate::tools::{need, target_folder, where_possible};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -25,7 +27,7 @@ pub(crate) struct Arguments {
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Chore {
-    /// Restart instances behind HAProxy, and on an inherited socket, under load: no request may fail.
+    /// Restart instances behind HAProxy, on an inherited socket, and under systemd, with load: no request may fail.
     Test,
 }
 
@@ -41,7 +43,8 @@ pub(crate) fn test() -> Result<()> {
     let site = Site::make()?;
     units::check(&site.program)?;
     proxy::restart_one_by_one(&site)?;
-    socket::restart(&site)
+    socket::restart(&site)?;
+    where_possible("the units under systemd", systemd::can_run, || systemd::restart(&site))
 }
 
 /// What is served, and by what.
@@ -64,6 +67,24 @@ impl Site {
     fn www(&self) -> PathBuf {
         self.folder.join("www")
     }
+}
+
+/// A port that nobody has.
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// What the program is called in the units.
+const INSTALLED: &str = "/usr/local/bin/httpling";
+
+/// The text of a file of `deploy/`, with other words in some places, each of which must be there, and once.
+fn edited(name: &str, edits: &[(&str, &str)]) -> Result<String> {
+    let mut text = fs::read_to_string(file(name))?;
+    for (from, to) in edits {
+        ensure!(text.matches(from).count() == 1, "{from} is not in {name}, or more than once");
+        text = text.replace(from, to);
+    }
+    Ok(text)
 }
 
 /// A file of `deploy/`.

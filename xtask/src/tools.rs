@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
@@ -10,6 +11,31 @@ use clap::ValueEnum;
 
 /// How long a download may take before another way is tried.
 const DOWNLOAD_SECONDS: u64 = 60;
+
+/// Which checks were left out, and why.
+static LEFT_OUT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Runs a check if what it needs can be had. If not, it is left out, and that is said: now, and at the end of all.
+pub(crate) fn where_possible(
+    name: &str,
+    need: impl FnOnce() -> Result<()>,
+    check: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    match need() {
+        Ok(()) => check(),
+        Err(error) => {
+            let said = format!("{name}: {error:#}");
+            println!("LEFT OUT: {said}");
+            left_out().push(said);
+            Ok(())
+        }
+    }
+}
+
+/// What was left out so far.
+pub(crate) fn left_out() -> MutexGuard<'static, Vec<String>> {
+    LEFT_OUT.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The repository's folder.
 pub(crate) fn root() -> &'static Path {
@@ -87,6 +113,33 @@ fn install(packages: &[&str]) -> Result<()> {
     run(apt().args(["install", "--yes", "--no-install-recommends"]).args(packages))
 }
 
+/// Sees to it that the compiler that runs us has the libraries of a target.
+pub(crate) fn add_target(target: &str) -> Result<()> {
+    let libraries = || output(Command::new("rustc").args(["--print", "target-libdir", "--target", target]));
+    if !Path::new(&libraries()?).is_dir() {
+        ensure!(is_installed("rustup"), "no libraries for {target}, and no rustup to add them");
+        run_within(
+            Duration::from_secs(DOWNLOAD_SECONDS),
+            Command::new("rustup").args(["target", "add", target]),
+        )?;
+        ensure!(Path::new(&libraries()?).is_dir(), "rustup brought no libraries for {target}");
+    }
+    Ok(())
+}
+
+/// Sees to it that rustup has a compiler of this version.
+pub(crate) fn add_compiler(version: &str) -> Result<()> {
+    ensure!(is_installed("rustup"), "no rustup to install it");
+    // A name that is there is not looked up again.
+    if Command::new("rustup").args(["run", version, "rustc", "--version"]).output()?.status.success() {
+        return Ok(());
+    }
+    run_within(
+        Duration::from_secs(2 * DOWNLOAD_SECONDS),
+        Command::new("rustup").args(["toolchain", "install", version, "--profile", "minimal"]),
+    )
+}
+
 /// Which compiler builds for processors that are not this machine's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Origin {
@@ -126,17 +179,7 @@ impl CrossCompiler {
     }
 
     fn from_rustup(target: &str) -> Result<Kind> {
-        let libraries =
-            || output(Command::new("rustc").args(["--print", "target-libdir", "--target", target]));
-        if !Path::new(&libraries()?).is_dir() {
-            ensure!(is_installed("rustup"), "no libraries for {target}, and no rustup to add them");
-            run_within(
-                Duration::from_secs(DOWNLOAD_SECONDS),
-                Command::new("rustup").args(["target", "add", target]),
-            )?;
-            ensure!(Path::new(&libraries()?).is_dir(), "rustup brought no libraries for {target}");
-        }
-        Ok(Kind::Ready)
+        add_target(target).map(|()| Kind::Ready)
     }
 
     fn from_debian() -> Result<Kind> {

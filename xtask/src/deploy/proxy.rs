@@ -1,7 +1,7 @@
 //! Instances behind HAProxy, restarted one by one.
 
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::load::{Ending, Load, Target};
-use super::{Site, file};
+use super::{Site, edited, file, free_port};
 use crate::server::{PATIENCE, Server};
 use crate::tools::run;
 
@@ -53,10 +53,6 @@ pub(super) fn restart_one_by_one(site: &Site) -> Result<()> {
     instances.iter_mut().try_for_each(|instance| instance.server.end())
 }
 
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
 /// An instance, and its log.
 struct Instance {
     server: Server,
@@ -94,21 +90,21 @@ impl Haproxy {
     fn start(site: &Site, address: SocketAddr, ports: [u16; 2]) -> Result<Self> {
         // As it is, without a warning.
         run(Command::new("haproxy").args(["-c", "-q", "-dW", "-f"]).arg(file("haproxy.cfg")))?;
-        let mut text = fs::read_to_string(file("haproxy.cfg"))?;
-        let mut replace = |from: &str, to: &str| -> Result<()> {
-            ensure!(text.matches(from).count() == 1, "{from} is not in haproxy.cfg, or more than once");
-            text = text.replace(from, to);
-            Ok(())
-        };
-        replace("bind :80\n", &format!("bind {address}\n"))?;
-        for (instance, port) in INSTANCES.into_iter().zip(ports) {
-            replace(instance, &format!("127.0.0.1:{port}"))?;
-        }
-        // Who tries it may be anybody, with few descriptors.
-        replace("    maxconn 20000\n", "    maxconn 500\n")?;
-        replace("    user haproxy\n", "")?;
-        replace("    group haproxy\n", "")?;
-        replace("    log /dev/log local0\n", "")?;
+        let bind = format!("bind {address}\n");
+        let places = ports.map(|port| format!("127.0.0.1:{port}"));
+        let text = edited(
+            "haproxy.cfg",
+            &[
+                ("bind :80\n", &bind),
+                (INSTANCES[0], &places[0]),
+                (INSTANCES[1], &places[1]),
+                // Who tries it may be anybody, with few descriptors.
+                ("    maxconn 20000\n", "    maxconn 500\n"),
+                ("    user haproxy\n", ""),
+                ("    group haproxy\n", ""),
+                ("    log /dev/log local0\n", ""),
+            ],
+        )?;
         let (path, log) = (site.folder.join("haproxy.cfg"), site.folder.join("haproxy.log"));
         fs::write(&path, text)?;
         let process = Command::new("haproxy")

@@ -6,28 +6,28 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::file;
-use crate::tools::{is_installed, output, target_folder};
+use super::{INSTALLED, edited};
+use crate::tools::{is_installed, output, target_folder, where_possible};
 
-/// What the program is called in the unit.
-const INSTALLED: &str = "/usr/local/bin/httpling";
 /// Tenths of systemd's measure of what a service could do if it were taken over: 0 nothing, 100 everything.
 const EXPOSURE_MAX: u32 = 5;
 
 /// Checks that the units are valid, and what the service may do.
 pub(super) fn check(program: &Path) -> Result<()> {
-    if !is_installed("systemd-analyze") {
-        println!("not without systemd-analyze: the units are not checked");
-        return Ok(());
-    }
+    let need = || {
+        ensure!(is_installed("systemd-analyze"), "no systemd-analyze");
+        Ok(())
+    };
+    where_possible("systemd's own look at the units", need, || analyze(program))
+}
+
+fn analyze(program: &Path) -> Result<()> {
     let folder = target_folder("deploy").join("units");
     fs::create_dir_all(&folder)?;
-    let units = ["httpling.service", "httpling.socket"].map(|name| (file(name), folder.join(name)));
-    for (from, to) in &units {
-        let program = program.to_str().context("a name that systemd can read")?;
-        fs::write(to, fs::read_to_string(from)?.replace(INSTALLED, program))?;
-    }
-    let units = units.map(|(_, to)| to);
+    let program = program.to_str().context("a name that systemd can read")?;
+    let units = ["httpling.service", "httpling.socket"].map(|name| folder.join(name));
+    fs::write(&units[0], edited("httpling.service", &[(INSTALLED, program)])?)?;
+    fs::write(&units[1], edited("httpling.socket", &[])?)?;
     // It says what it does not know, and succeeds; of a machine, other units may be at fault.
     let mut verify = Command::new("systemd-analyze");
     let said = verify.arg("verify").args(&units).output()?;
