@@ -11,6 +11,14 @@ use crate::{board, deploy, faults};
 /// A processor with a board in QEMU, and one of another kind.
 const TARGETS: [&str; 2] = ["thumbv7m-none-eabi", "riscv32imac-unknown-none-elf"];
 
+/// Systems on which nothing of this is run, but all of it must compile. They differ in what the code asks for: signals, `epoll`,
+/// `openat2`, the C library.
+const SYSTEMS: [&str; 3] = ["x86_64-pc-windows-gnu", "x86_64-apple-darwin", "x86_64-unknown-freebsd"];
+/// What users of this repository get.
+const PUBLISHED: [&str; 4] = ["--package", "httpling-core", "--package", "httpling"];
+/// Where a `usize` has 32 bits. What is built for it needs no library of the system's, and a 64-bit kernel runs it.
+const SHORT: &str = "i686-unknown-linux-musl";
+
 pub(crate) fn run() -> Result<()> {
     let started = Instant::now();
     step("format", || {
@@ -23,6 +31,12 @@ pub(crate) fn run() -> Result<()> {
         tools::run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
     })?;
     step("tests", || tools::run(cargo().args(["test", "--workspace", "--all-targets"])))?;
+    step("lints for other systems", || SYSTEMS.into_iter().try_for_each(lint_for))?;
+    step("tests with 32 bits", || {
+        let test = || tools::run(cargo().args(["test", "--lib", "--target", SHORT]).args(PUBLISHED));
+        tools::where_possible(SHORT, || tools::add_target(SHORT), test)
+    })?;
+    step("oldest compiler", oldest_compiler)?;
     step("documentation tests", || tools::run(cargo().args(["test", "--workspace", "--doc"])))?;
     step("documentation", || {
         tools::run(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings"))
@@ -60,8 +74,40 @@ pub(crate) fn run() -> Result<()> {
     step("restarts under load", deploy::test)?;
     step("board: lints", board::lint)?;
     step("board: tests", || board::test(None))?;
+    for check in &*tools::left_out() {
+        println!("\nLEFT OUT, because this machine cannot do it: {check}");
+    }
     println!("\nall checks passed in {} s", started.elapsed().as_secs());
     Ok(())
+}
+
+/// What is published, for another system.
+fn lint_for(system: &str) -> Result<()> {
+    let lint = || {
+        let mut clippy = cargo();
+        clippy.args(["clippy", "--target", system]).args(PUBLISHED);
+        tools::run(clippy.args(["--", "--deny", "warnings"]))
+    };
+    tools::where_possible(system, || tools::add_target(system), lint)
+}
+
+/// Everything but the heaviest tests, with the compiler that the manifests name as the oldest one. (Newer ones only look for what
+/// is known to have been added since.)
+fn oldest_compiler() -> Result<()> {
+    let version = env!("CARGO_PKG_RUST_VERSION");
+    let checking = |arguments: &[&str]| {
+        let mut cargo = Command::new("rustup");
+        cargo.current_dir(root()).args(["run", version, "cargo", "check"]).args(arguments);
+        // Those of the compiler that runs us are told to the programs that we start.
+        cargo.env_remove("CARGO").env_remove("RUSTC").env_remove("RUSTUP_TOOLCHAIN");
+        cargo.arg("--target-dir").arg(target_folder("oldest"));
+        cargo
+    };
+    let check = || {
+        tools::run(checking(&["--all-targets"]).args(PUBLISHED))?;
+        tools::run(&mut checking(&["--package", "xtask"]))
+    };
+    tools::where_possible(version, || tools::add_compiler(version), check)
 }
 
 /// A command of cargo where the peers are, which are a workspace of their own.
