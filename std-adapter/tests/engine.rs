@@ -196,6 +196,11 @@ fn the_last_thread_is_for_the_loop() {
     assert_eq!(server.client().get("/").text(), "Hello there");
     pieces.send("Host: a\r\n\r\n");
     waiting.push(pieces);
+    // Nor does it help to stand behind one that does not wait.
+    let mut behind = server.client();
+    behind.send(format!("{GET}GET /gate-of-a-fifth-kind HTTP/1.1\r\nHost: a\r\n\r\n"));
+    assert_eq!(behind.reply().text(), "Hello there");
+    waiting.push(behind);
     for _ in 0..20 {
         assert_eq!(server.client().get("/").text(), "Hello there");
     }

@@ -61,6 +61,11 @@ impl<'a, H> Desk<'a, H> {
         self.turn.is_some() && !self.given.get()
     }
 
+    /// Is each request looked at before its handler is called? It is when nobody could take over a loop that is held up.
+    pub(super) fn looks_at_each(&self) -> bool {
+        self.reactor.spares.are_scarce() && self.drives()
+    }
+
     pub(super) fn in_handler(&self) -> bool {
         self.tally.handler().is_some()
     }

@@ -53,16 +53,17 @@ impl<H: Handler> Exchange<'_, '_, H> {
             Call::Close => self.readiness.add(Readiness::READ),
         }
         for _ in 0..ROUNDS {
-            if self.reads() {
+            let takes_more = self.takes_more();
+            if takes_more && self.readiness.has(Readiness::READ) {
                 if let Err(kind) = self.read(desk) {
                     return End::Progress(Progress::Close(CloseReason::Transport(kind)));
                 }
                 if self.session.pending().len() == self.full {
                     return self.keep(2 * self.full, desk).unwrap_or(End::Grow);
                 }
-                if let Some(why) = self.belongs_beside(desk) {
-                    return End::Thread(why);
-                }
+            }
+            if let Some(why) = self.belongs_beside(desk).filter(|_| takes_more) {
+                return End::Thread(why);
             }
             let progress = self.advance();
             if progress != Progress::NeedBytes || self.stream.has_unsent() {
@@ -106,9 +107,9 @@ impl<H: Handler> Exchange<'_, '_, H> {
     }
 
     /// Who has something to send, or has said all, does not care for more to do.
-    fn reads(&self) -> bool {
+    fn takes_more(&self) -> bool {
         let connection = self.session.connection();
-        self.readiness.has(Readiness::READ) && !connection.is_sending() && connection.close_reason().is_none()
+        !connection.is_sending() && connection.close_reason().is_none()
     }
 
     /// Reads what is there, or as much of it as there is room for.

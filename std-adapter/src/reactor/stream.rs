@@ -198,7 +198,14 @@ impl<H: Handler> Wire for Stream<'_, H> {
     }
 
     fn room(&mut self) -> usize {
-        if self.full || self.has_unsent() || self.sent >= TURN { 0 } else { PIECE }
+        if self.full || self.has_unsent() || self.sent >= TURN {
+            0
+        } else if self.desk.looks_at_each() {
+            // No room for a further answer behind another one, so that requests come one by one.
+            OUTPUT_BYTES
+        } else {
+            PIECE
+        }
     }
 
     fn take_content(&mut self, content: &mut dyn Any) -> bool {
