@@ -58,6 +58,9 @@ struct State<H> {
     next_occurrence: usize,
     /// What is to be done besides: turns that were put off, deadlines that are over.
     tasks: VecDeque<(Key, Call)>,
+    /// How many of them are done before it looks for what has happened: what they put off again comes after that. `None` until
+    /// the first one is.
+    tasks_now: Option<usize>,
     slab: Slab<H>,
     wheel: Wheel,
     /// Milliseconds since the server began, when the poller last returned.
@@ -91,6 +94,7 @@ impl<H: Handler> Loop<H> {
             occurrences: Vec::new(),
             next_occurrence: 0,
             tasks: VecDeque::new(),
+            tasks_now: None,
             slab: Slab::new(),
             wheel: Wheel::default(),
             now: 0,
@@ -211,7 +215,7 @@ impl<H: Handler> State<H> {
                     return Some(task);
                 }
             }
-            while let Some((key, call)) = self.tasks.pop_front() {
+            while let Some((key, call)) = self.next_task() {
                 if call == Call::TimedOut && self.wheel.deadline(key.slot) > self.now {
                     // What was waited for came in the same turn.
                     continue;
@@ -236,10 +240,22 @@ impl<H: Handler> State<H> {
         }
     }
 
+    /// Those for whom there is always something to do have one turn, and then the others are looked for.
+    fn next_task(&mut self) -> Option<(Key, Call)> {
+        let left = self.tasks_now.get_or_insert(self.tasks.len());
+        *left = left.checked_sub(1)?;
+        let (key, call) = self.tasks.pop_front()?;
+        if let (Call::Ready, Some(slot)) = (call, self.slab.find(key)) {
+            slot.awaits_turn = false;
+        }
+        Some((key, call))
+    }
+
     /// Waits for something to happen, or for a deadline.
     fn wait(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>, index: usize) {
         self.occurrences.clear();
         self.next_occurrence = 0;
+        self.tasks_now = None;
         let mut patience = if self.tasks.is_empty() { self.patience() } else { Some(Duration::ZERO) };
         let sleeps = patience != Some(Duration::ZERO);
         if sleeps && !this.inbox.sleep() {
@@ -292,7 +308,7 @@ impl<H: Handler> State<H> {
         peer.readiness.remove(Readiness::WRITE);
         // Who has nothing to send does not care for room, nor who has something to send for more to do.
         let wanted = if is_writing { Readiness::WRITE } else { Readiness::READ };
-        if !readiness.has(wanted) {
+        if !readiness.has(wanted) || slot.awaits_turn {
             return None;
         }
         let key = slot.key;
@@ -348,7 +364,9 @@ impl<H: Handler> State<H> {
             }
             Outcome::Again => {
                 slot.peer = Some(peer);
-                self.tasks.push_back((key, Call::Ready));
+                if !std::mem::replace(&mut slot.awaits_turn, true) {
+                    self.tasks.push_back((key, Call::Ready));
+                }
             }
             Outcome::Thread(why) => {
                 let errand = Errand { index, key, peer, why, since: Instant::now() };

@@ -92,7 +92,11 @@ impl<H: Handler> Service<'_, '_, H> {
             return self.end();
         }
         if self.call == Call::TimedOut {
-            self.count_time_out();
+            if self.is_in_turn() {
+                self.call = Call::Ready;
+            } else {
+                self.count_time_out();
+            }
         }
         match self.before.stage {
             Stage::Lingering if self.call == Call::Ready => return self.linger(),
@@ -112,6 +116,12 @@ impl<H: Handler> Service<'_, '_, H> {
             self.peer.handler = contained(reactor, address, || (reactor.factory)(address)).flatten();
         }
         self.exchange()
+    }
+
+    /// Is it in the middle of what it does, and waits for its turn alone? The deadline was that of what it did before.
+    fn is_in_turn(&self) -> bool {
+        let has_more = self.peer.connection.is_sending() || self.peer.readiness.has(Readiness::READ);
+        has_more && self.before.stage != Stage::Writing
     }
 
     /// Learns who the client is. `None` when that is known, and it has said something too.

@@ -47,6 +47,8 @@ pub(super) struct Slot<H> {
     pub(super) stage: Stage,
     /// It is in the loop where it stays.
     pub(super) settled: bool,
+    /// It was put off: its next turn comes by itself.
+    pub(super) awaits_turn: bool,
     /// To cut it while a handler has it.
     pub(super) socket: Arc<Socket>,
 }
@@ -93,6 +95,7 @@ impl<H> Slab<H> {
             readiness: Readiness::NOTHING,
             stage,
             settled: stage != Stage::New,
+            awaits_turn: false,
         };
         self.used += 1;
         match self.places.get_mut(key.slot as usize) {

@@ -1,6 +1,7 @@
 //! Servers on threads of the test's own process.
 
 use super::{Client, PATIENCE};
+use httpling::metrics::Metrics;
 use httpling::{Builder, HttpServer, RequestHandler, ShutdownHandle};
 use std::io;
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ pub(crate) struct Running {
     /// Its first one.
     pub(crate) address: SocketAddr,
     pub(crate) handle: ShutdownHandle,
+    pub(crate) metrics: Metrics,
     ended: Receiver<io::Result<()>>,
 }
 
@@ -37,6 +39,7 @@ impl Running {
     {
         let unix_alone = SocketAddr::from(([0, 0, 0, 0], 0));
         let (address, handle) = (server.local_addr().unwrap_or(unix_alone), server.shutdown_handle());
+        let metrics = server.metrics();
         let (sender, ended) = channel();
         std::thread::spawn(move || {
             let result = server.serve_forever(factory);
@@ -44,7 +47,7 @@ impl Running {
             // Nobody waits any more when the test has failed.
             _ = sender.send(result);
         });
-        Self { address, handle, ended }
+        Self { address, handle, metrics, ended }
     }
 
     pub(crate) fn client(&self) -> Client {
