@@ -18,7 +18,7 @@
 //! | handler time | `process.rs` `a_handler_that_takes_long_is_told_of`; `engine.rs` `a_handler_that_waits_holds_up_nobody` |
 //! | requests per connection | here |
 //! | connections | here: the soft limit is raised; `process.rs` `connections_leave_descriptors_to_files` |
-//! | at the limit | `engine.rs` `the_longest_idle_connection_makes_place`, `without_idle_connections_accepting_waits`; here: no spinning, one log line a second |
+//! | at the limit | `places.rs` `the_longest_idle_connection_makes_place`, `without_idle_connections_accepting_waits`; here: no spinning, one log line a second |
 //! | all handlers busy | `engine.rs` `a_full_queue_is_a_503` |
 //! | accept errors | `cargo xtask faults`; `process.rs` `no_descriptors_is_no_end` |
 //! | no descriptor for a file | `no_descriptor.rs`; `cargo xtask faults` |

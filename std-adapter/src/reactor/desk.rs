@@ -86,13 +86,16 @@ impl<H: Handler> Desk<'_, H> {
     /// then holds up all others.
     pub(super) fn may_wait(&self) -> bool {
         self.waited_for_client.set(true);
-        if self.drives() {
-            if let Some(this) = self.reactor.loops.get(self.index) {
+        if let (true, Some(this)) = (self.drives(), self.reactor.loops.get(self.index)) {
+            if self.turn == Some(this.turn()) {
                 // This wait says nothing about others of its kind.
                 this.kind.store(0, Ordering::Relaxed);
+                self.give_away(Need::Client);
+                self.overloaded.set(self.drives());
+            } else {
+                // The handler has waited for something else before, and somebody was sent for the loop.
+                self.given.set(true);
             }
-            self.give_away(Need::Client);
-            self.overloaded.set(self.drives());
         }
         !self.drives()
     }

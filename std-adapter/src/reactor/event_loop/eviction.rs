@@ -53,6 +53,9 @@ impl<H: Handler> State<H> {
     pub(super) fn evict(&mut self, reactor: &Arc<Reactor<H>>) -> bool {
         let latest = self.now.saturating_sub(IDLE_MIN_MS);
         let Some(victim) = self.longest(reactor, Role::Idle, latest) else { return false };
+        let Some(slot) = self.slab.find(victim) else { return false };
+        // It makes place once: until it is closed it counts as one that has become idle just now.
+        self.wheel.set(victim.slot, self.now + reactor.settings.patience_ms(slot.stage));
         self.tasks.push_back((victim, Call::Close));
         reactor.counters.count(Event::Evicted);
         true
