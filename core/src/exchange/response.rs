@@ -151,9 +151,6 @@ mod sealed {
 /// Borrows what an exchange shares, and says what went wrong. Requests and responses never call each other, so it is always free.
 fn with<'a, T>(shared: &RefCell<Shared<'a>>, act: impl FnOnce(&mut Shared<'a>) -> T) -> Result<T, SendError> {
     let Ok(mut shared) = shared.try_borrow_mut() else { return Err(SendError::Failed) };
-    if let Some(error) = shared.error {
-        return Err(error);
-    }
     let result = act(&mut shared);
     shared.error.map_or(Ok(result), Err)
 }

@@ -48,15 +48,14 @@ pub(crate) fn put_end(framing: Framing, option: ConnectionOption, put: &mut impl
         ConnectionOption::KeepAlive => put(b"Connection: keep-alive\r\n"),
     }
     match framing {
-        Framing::Silent | Framing::UntilClose => {}
-        Framing::Chunked => put(b"Transfer-Encoding: chunked\r\n"),
+        Framing::Silent | Framing::UntilClose => put(b"\r\n"),
+        Framing::Chunked => put(b"Transfer-Encoding: chunked\r\n\r\n"),
         Framing::Length(length) => {
             put(b"Content-Length: ");
             put(Digits::decimal(length).as_bytes());
-            put(b"\r\n");
+            put(b"\r\n\r\n");
         }
     }
-    put(b"\r\n");
 }
 
 #[cfg(test)]

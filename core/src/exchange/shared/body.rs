@@ -4,7 +4,7 @@ use super::head::Reader;
 use super::{Deferred, Phase, Shared};
 use crate::connection::Maker;
 use crate::send::content::{CHUNK_END, CHUNK_HEAD, LAST_CHUNK, put_chunk_head};
-use crate::send::framing::Framing;
+use crate::send::framing::{Framing, TEXT_MAX};
 use crate::syntax::error::SendError;
 use core::any::Any;
 
@@ -117,8 +117,10 @@ impl Shared<'_> {
         self.flush_earlier();
         let framing = Framing::streamed(self.asked.version);
         if self.asked.is_head {
-            // The gap for the framing of measured content holds what was in the buffer before.
-            self.output.truncate(self.head_end);
+            if self.phase == Phase::Measuring {
+                // The gap for the framing holds what was in the buffer before.
+                self.output.truncate(self.content_at.saturating_sub(TEXT_MAX));
+            }
             self.phase = Phase::Bodiless;
             return self.put_framing(framing, Reader::MayRead);
         }

@@ -117,7 +117,6 @@ impl Shared<'_> {
         if self.error.is_some() {
             return;
         }
-        self.head_end = self.output.filled();
         let status = self.status.unwrap_or(status::OK);
         // "A server MUST NOT send any Transfer-Encoding or Content-Length header fields in a 2xx (Successful)
         // response to CONNECT" (RFC 9110 §9.3.6). We open no tunnels, so the connection ends.
@@ -169,7 +168,7 @@ impl Shared<'_> {
         // Content that was measured is whole.
         let reader = if matches!(framing, Framing::Length(_)) { Reader::Done } else { Reader::MayRead };
         let content_at = self.content_at;
-        let end = self.output.open_gap(self.head_end);
+        let end = self.output.open_gap(content_at.saturating_sub(TEXT_MAX));
         self.put_framing(framing, reader);
         if framing == Framing::Chunked && end > content_at {
             put_chunk_head(end - content_at, &mut |text| self.put(text));

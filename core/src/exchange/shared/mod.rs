@@ -100,8 +100,8 @@ pub(crate) enum Deferred {
 
 /// What [`Request`](crate::Request) and [`Response`](crate::Response) share. See the module's documentation.
 ///
-/// The first thing that goes wrong is kept in `error`. What follows in the same call goes on, and fills a buffer that is never
-/// sent; the next calls do nothing but say what it was.
+/// The first thing that goes wrong is kept in `error`, and each call says what it was. What follows goes on, and fills a buffer
+/// that is never sent.
 #[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 pub(crate) struct Shared<'a> {
     wire: &'a mut dyn Wire,
@@ -123,9 +123,7 @@ pub(crate) struct Shared<'a> {
     pub(crate) has_left: bool,
     /// It is worth an answer that leaves in pieces.
     leaves_in_pieces: bool,
-    /// Where the fields end, and their framing belongs.
-    head_end: usize,
-    /// Where the content, or the chunk, that is being collected begins.
+    /// Where the content, or the chunk, that is being collected begins: behind a gap.
     content_at: usize,
     pub(crate) status: Option<Status>,
     pub(crate) content_bytes: u64,
@@ -163,7 +161,6 @@ impl<'a> Shared<'a> {
             output,
             has_left: false,
             leaves_in_pieces: false,
-            head_end: 0,
             content_at: 0,
             status: None,
             content_bytes: 0,
@@ -232,7 +229,6 @@ impl<'a> Shared<'a> {
         self.note(written);
         self.output.drop_front(gone);
         self.response_at = 0;
-        self.head_end = self.head_end.saturating_sub(gone);
         self.content_at = self.content_at.saturating_sub(gone);
     }
 
