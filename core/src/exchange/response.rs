@@ -215,6 +215,7 @@ impl<'a> Response<'a> {
     ///
     /// # Errors
     /// The transport's failure.
+    #[inline(never)] // Its words are not on the stack of a handler that has nothing to say with them.
     pub fn send_error(self, status: Status) -> Result<Sent, SendError> {
         self.error_page(&ErrorWords::of(status), &|_| ())
     }
