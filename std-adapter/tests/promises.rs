@@ -28,7 +28,7 @@
 //! | restart | `program.rs` `a_restart_on_the_same_port_works_at_once` |
 //! | panic in a handler | `endings.rs` `a_panic_before_the_response_is_answered_with_500` and its neighbours |
 //! | read error in the middle of content | `cargo xtask faults` |
-//! | files | `files.rs` |
+//! | files | `files/` |
 //! | log | `process.rs` |
 //! | idle | `engine.rs` `an_idle_server_sleeps` |
 //! | backlog | `server.rs` `a_burst_of_clients_finds_room` |
