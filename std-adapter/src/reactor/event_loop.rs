@@ -17,7 +17,7 @@ use super::monitor::{self, Worker};
 use super::peer::{Call, Peer};
 use super::poller::{Occurrence, Poller, Readiness, Socket, WAKER, listener_of};
 use super::serve::{Before, Outcome, Service, Tools};
-use super::slab::{Key, Slab, Stage};
+use super::slab::{Key, Slab, Slot, Stage};
 use super::spare::{Given, Work};
 use super::timer::Wheel;
 use super::{Handler, Reactor};
@@ -298,28 +298,24 @@ impl<H: Handler> State<H> {
     }
 
     fn on_socket(&mut self, token: u64, readiness: Readiness) -> Option<Task<H>> {
+        let now = self.now;
         let slot = self.slab.of_event(token)?;
-        let is_writing = slot.stage == Stage::Writing;
         let Some(peer) = &mut slot.peer else {
             slot.readiness.add(readiness);
             return None;
         };
         peer.readiness.add(readiness);
         peer.readiness.remove(Readiness::WRITE);
-        // Who has nothing to send does not care for room, nor who has something to send for more to do.
-        let wanted = if is_writing { Readiness::WRITE } else { Readiness::READ };
-        if !readiness.has(wanted) || slot.awaits_turn {
-            return None;
+        if readiness.has(wanted(slot.stage)) && !slot.awaits_turn {
+            slot.task(Call::Ready, now)
+        } else {
+            None
         }
-        let key = slot.key;
-        self.task(key, Call::Ready)
     }
 
     fn task(&mut self, key: Key, call: Call) -> Option<Task<H>> {
         let now = self.now;
-        let slot = self.slab.find(key)?;
-        let before = Before { stage: slot.stage, now };
-        Some(Task { key, peer: slot.peer.take()?, call, before })
+        self.slab.find(key)?.task(call, now)
     }
 
     /// What a call has left behind.
@@ -348,8 +344,7 @@ impl<H: Handler> State<H> {
                 let happened = std::mem::take(&mut slot.readiness);
                 peer.readiness.add(happened);
                 peer.readiness.remove(Readiness::WRITE);
-                let wanted = if stage == Stage::Writing { Readiness::WRITE } else { Readiness::READ };
-                if happened.has(wanted) {
+                if happened.has(wanted(stage)) {
                     self.tasks.push_back((key, Call::Ready));
                 }
                 // Also when it does not move: its slot may not be on the wheel.
@@ -405,6 +400,7 @@ impl<H: Handler> State<H> {
     }
 
     /// A connection waits.
+    #[inline]
     fn has_come_to_rest(&mut self, reactor: &Arc<Reactor<H>>, key: Key, stage: Stage) {
         if stage == Stage::Writing && reactor.unsent.is_exceeded() {
             self.shed(reactor);
@@ -452,9 +448,23 @@ impl<H: Handler> State<H> {
     }
 }
 
+/// What a connection waits for: who has nothing to send does not care for room, nor who has something to send for more to do.
+fn wanted(stage: Stage) -> Readiness {
+    if stage == Stage::Writing { Readiness::WRITE } else { Readiness::READ }
+}
+
+impl<H> Slot<H> {
+    /// Takes the connection out, to be served.
+    fn task(&mut self, call: Call, now: u64) -> Option<Task<H>> {
+        let before = Before { stage: self.stage, now };
+        Some(Task { key: self.key, peer: self.peer.take()?, call, before })
+    }
+}
+
 /// When a connection that begins a stage now has been in it for too long: not earlier, however late this thread is with what it
 /// does. Only the time between requests counts from the beginning of the turn, so that no request costs a look at the clock. One
 /// that waits for content began before, and what has come earns it time.
+#[inline]
 fn deadline<H>(reactor: &Reactor<H>, stage: Stage, peer: &Peer<H>, now: u64, end: Option<u64>) -> u64 {
     let patience = reactor.settings.patience_ms(stage);
     match stage {

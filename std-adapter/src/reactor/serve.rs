@@ -195,7 +195,8 @@ impl<H: Handler> Service<'_, '_, H> {
         let end = exchange.run(self.call, self.desk);
 
         let Exchange { ref session, ref stream, arrived, .. } = exchange;
-        let connection = session.connection();
+        peer.connection = session.connection();
+        let connection = &peer.connection;
         let sending = Sending { sent: stream.sent, is_full: stream.full, is_left: stream.has_unsent() };
         let left = session.pending();
         if !is_copied && arrived > 0 && left.len() == arrived {
@@ -205,7 +206,6 @@ impl<H: Handler> Service<'_, '_, H> {
         } else if !left.is_empty() {
             peer.pending = keep(left, if matches!(end, End::Thread(_)) { INPUT_SLACK_BYTES } else { 0 });
         }
-        peer.connection = connection;
         if !connection.is_sending() {
             peer.file = None;
         }
@@ -227,7 +227,7 @@ impl<H: Handler> Service<'_, '_, H> {
         if peer.readiness.has(Readiness::READ) {
             return Outcome::Again;
         }
-        let stage = stage(&connection);
+        let stage = stage(connection);
         let begins = connection.requests() != requests || stage != self.before.stage;
         if begins && stage == Stage::Content {
             peer.since = self.desk.reactor.now_or_later();

@@ -48,7 +48,16 @@ impl Default for Wheel {
 
 impl Wheel {
     /// Sets the deadline of a slot.
+    #[inline]
     pub(super) fn set(&mut self, slot: u32, deadline: u64) {
+        match self.links.get_mut(slot as usize) {
+            // It is looked at before.
+            Some(link) if link.tick != 0 && link.deadline <= deadline => link.deadline = deadline,
+            _ => self.put(slot, deadline),
+        }
+    }
+
+    fn put(&mut self, slot: u32, deadline: u64) {
         let index = slot as usize;
         if index >= self.links.len() {
             let unused = Link { deadline: 0, tick: 0, previous: NOBODY, next: NOBODY };

@@ -109,6 +109,7 @@ impl Waker {
 ///
 /// # Errors
 /// The system's: `WouldBlock` when nothing is there.
+#[inline]
 pub(in crate::reactor) fn recv(socket: &Socket, buffer: &mut [u8]) -> io::Result<usize> {
     let (count, _) = rustix::net::recv(socket, buffer, RecvFlags::empty())?;
     Ok(count)
@@ -118,6 +119,7 @@ pub(in crate::reactor) fn recv(socket: &Socket, buffer: &mut [u8]) -> io::Result
 ///
 /// # Errors
 /// The system's: `WouldBlock` when there is no room.
+#[inline]
 pub(in crate::reactor) fn send(socket: &Socket, bytes: &[u8], follows: Follows) -> io::Result<usize> {
     let mut flags = SendFlags::NOSIGNAL;
     if follows == Follows::Content {

@@ -85,6 +85,7 @@ pub(super) fn wait_for(socket: &Socket, what: Readiness, patience: Duration) -> 
 ///
 /// # Errors
 /// The system's.
+#[inline]
 pub(super) fn read_now(socket: &Socket, buffer: &mut [u8]) -> io::Result<Option<usize>> {
     now(|| recv(socket, buffer))
 }
@@ -93,6 +94,7 @@ pub(super) fn read_now(socket: &Socket, buffer: &mut [u8]) -> io::Result<Option<
 ///
 /// # Errors
 /// The system's.
+#[inline]
 pub(super) fn read_ready(
     socket: &Socket,
     buffer: &mut [u8],
@@ -111,6 +113,7 @@ pub(super) fn read_ready(
 ///
 /// # Errors
 /// The system's.
+#[inline]
 pub(super) fn write_now(socket: &Socket, bytes: &[u8], follows: Follows) -> io::Result<Option<usize>> {
     now(|| send(socket, bytes, follows))
 }
@@ -145,15 +148,24 @@ pub(super) fn copy_file(
     Ok((!is_full).then_some(count))
 }
 
+#[inline]
 fn now(mut act: impl FnMut() -> io::Result<usize>) -> io::Result<Option<usize>> {
     loop {
         match act() {
             Ok(count) => return Ok(Some(count)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) if is_interruption(&error) => {}
+            Err(error) => return none_yet(error),
         }
     }
+}
+
+#[cold]
+fn is_interruption(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Interrupted
+}
+
+fn none_yet(error: io::Error) -> io::Result<Option<usize>> {
+    if error.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(error) }
 }
 
 fn timespec(duration: Duration) -> Timespec {
