@@ -153,13 +153,7 @@ fn the_server_recovers_from_a_lack_of_descriptors() {
     let directory = directory();
     let mut process = serve("ulimit -n 120;", &directory, &[]);
     for _ in 0..2 {
-        let greedy: Vec<Client> = (0..200)
-            .map(|_| {
-                let mut client = process.client();
-                client.send("GET /big.bin HTTP/1.1\r\nHost: a\r\n\r\n");
-                client
-            })
-            .collect();
+        let greedy = Client::crowd(process.address, 200, "GET /big.bin HTTP/1.1\r\nHost: a\r\n\r\n");
         // The first ones are being served. (Which of them is first to have its file is for the loops to say.)
         let mut greedy = greedy.into_iter();
         let is_served = |client: &mut Client| status(&client.head()) == 200;

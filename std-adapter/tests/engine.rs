@@ -100,13 +100,7 @@ fn one_loop() -> Builder {
 fn a_handler_that_waits_holds_up_nobody() {
     let demo = Demo::default();
     let server = Running::with(one_loop(), &demo);
-    let mut slow: Vec<Client> = (0..20)
-        .map(|_| {
-            let mut client = server.client();
-            client.send("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
-            client
-        })
-        .collect();
+    let mut slow = Client::crowd(server.address, 20, "GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
     demo.gate.wait_for(20);
     let mut fast = server.client();
     for _ in 0..50 {
@@ -130,13 +124,7 @@ fn more_waiting_handlers_than_threads_queue() {
     first.send("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
     demo.gate.wait_for(1);
     assert_eq!(server.client().get("/").text(), "Hello there");
-    let mut others: Vec<Client> = (0..30)
-        .map(|_| {
-            let mut client = server.client();
-            client.send("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
-            client
-        })
-        .collect();
+    let mut others = Client::crowd(server.address, 30, "GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
     demo.gate.wait_for(3);
     for _ in 0..20 {
         assert_eq!(server.client().get("/").text(), "Hello there");
@@ -225,13 +213,7 @@ fn a_full_queue_is_a_503() {
         first.send("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
         demo.gate.wait_for(1);
         assert_eq!(server.client().get("/").text(), "Hello there");
-        let mut others: Vec<Client> = (0..10)
-            .map(|_| {
-                let mut client = server.client();
-                client.send("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
-                client
-            })
-            .collect();
+        let mut others = Client::crowd(server.address, 10, "GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
         // One more may run, and two may wait where that is the bound; or one less, if the thread for it is still on its way.
         let refused = if queue == 2 { 7 } else { 9 };
         let mut left = Vec::new();
@@ -264,13 +246,11 @@ fn a_full_queue_is_a_503() {
 fn slow_content_holds_up_nobody() {
     let demo = Demo::default();
     let server = Running::with(one_loop(), &demo);
-    let mut slow: Vec<Client> = (0..20)
-        .map(|_| {
-            let mut client = server.client();
-            client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
-            client
-        })
-        .collect();
+    let mut slow = Client::crowd(
+        server.address,
+        20,
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+    );
     for _ in 0..20 {
         assert_eq!(server.client().get("/").text(), "Hello there");
     }
@@ -405,10 +385,7 @@ fn idle_connections_are_kept_and_their_handlers_dropped() {
     const CLIENTS: usize = 300;
     let demo = Demo::default();
     let server = Running::with(quiet().threads(2), &demo);
-    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| server.client()).collect();
-    for client in &mut clients {
-        client.send(GET);
-    }
+    let mut clients = Client::crowd(server.address, CLIENTS, GET);
     for client in &mut clients {
         assert_eq!(client.reply().text(), "Hello there");
     }
@@ -440,10 +417,11 @@ fn kept_connections_are_spread_over_the_loops() {
 #[test]
 fn slow_readers_are_spread_over_the_loops() {
     let server = Running::with(quiet().threads(2), &Demo::default());
-    let mut clients: Vec<Client> = (0..8).map(|_| server.client()).collect();
-    for client in &mut clients {
-        client.send("GET /produced HTTP/1.1\r\nHost: a\r\n\r\nGET /thread HTTP/1.1\r\nHost: a\r\n\r\n");
-    }
+    let mut clients = Client::crowd(
+        server.address,
+        8,
+        "GET /produced HTTP/1.1\r\nHost: a\r\n\r\nGET /thread HTTP/1.1\r\nHost: a\r\n\r\n",
+    );
     let mut threads = HashSet::new();
     for client in &mut clients {
         assert_eq!(client.reply().content.len(), LARGE.len());

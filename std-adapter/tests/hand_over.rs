@@ -107,6 +107,15 @@ struct Books {
     settled: usize,
 }
 
+/// A loop whose driver is in its first call, and the driver's number.
+fn in_first_call() -> (Arc<Helm<Books>>, u64) {
+    let helm = Arc::new(Helm::new(Books::default()));
+    let (mut books, driver) = helm.take_over(0).expect("nobody drives");
+    books.calls = 1;
+    helm.begin(books, 1);
+    (helm, driver)
+}
+
 /// A spare thread that was sent for a loop: serves one more connection, and ends the loop.
 fn drive(helm: &Helm<Books>, turn: u64) {
     let Some((mut books, driver)) = helm.take_over(turn) else { return };
@@ -136,10 +145,7 @@ fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
 #[test]
 fn one_thread_drives() {
     model(|| {
-        let helm = Arc::new(Helm::new(Books::default()));
-        let (mut books, driver) = helm.take_over(0).expect("nobody drives");
-        books.calls = 1;
-        helm.begin(books, 1);
+        let (helm, driver) = in_first_call();
         let spare = send_for(&helm, 1);
         let has_lost_it = if let Some(mut books) = helm.go_on(driver) {
             assert_eq!((books.calls, books.hand_overs), (1, 0));
@@ -160,10 +166,7 @@ fn one_thread_drives() {
 #[test]
 fn a_call_that_lasts_loses_its_loop() {
     model(|| {
-        let helm = Arc::new(Helm::new(Books::default()));
-        let (mut books, driver) = helm.take_over(0).expect("nobody drives");
-        books.calls = 1;
-        helm.begin(books, 1);
+        let (helm, driver) = in_first_call();
         let spares = [1, 1].map(|turn| send_for(&helm, turn));
         join(spares);
         assert!(helm.go_on(driver).is_none(), "it has lost its loop");
@@ -177,10 +180,7 @@ fn a_call_that_lasts_loses_its_loop() {
 #[test]
 fn who_comes_too_late_is_in_nobodys_way() {
     model(|| {
-        let helm = Arc::new(Helm::new(Books::default()));
-        let (mut books, driver) = helm.take_over(0).expect("nobody drives");
-        books.calls = 1;
-        helm.begin(books, 1);
+        let (helm, driver) = in_first_call();
         let late = send_for(&helm, 1);
         let Some(mut books) = helm.go_on(driver) else {
             return join([late]);

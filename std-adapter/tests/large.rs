@@ -310,10 +310,7 @@ fn unfinished_heads_share_a_bound() {
     let begin = format!("GET /fast HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(16 * 1024));
     let (_directory, sends) = large();
     let server = Running::with(quiet().threads(2).lent_bytes_max(200_000), &sends);
-    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| server.client()).collect();
-    for client in &mut clients {
-        client.send(&begin);
-    }
+    let mut clients = Client::crowd(server.address, CLIENTS, &begin);
     assert!(becomes_true(|| clients
         .iter_mut()
         .any(|client| client.has_something_within(Duration::from_millis(1)))));

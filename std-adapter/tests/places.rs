@@ -38,13 +38,8 @@ fn the_longest_idle_connection_makes_place() {
 #[test]
 fn without_idle_connections_accepting_waits() {
     let (server, demo) = Demo::serve(quiet().threads(2).connections_max(3));
-    let mut busy: Vec<Client> = (0..3)
-        .map(|_| {
-            let mut client = server.client();
-            client.send("GET /gate HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-            client
-        })
-        .collect();
+    let mut busy =
+        Client::crowd(server.address, 3, "GET /gate HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     demo.gate.wait_for(3);
     let mut waits = server.client();
     waits.send(GET);

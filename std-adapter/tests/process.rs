@@ -249,13 +249,7 @@ fn connections_leave_descriptors_to_files() {
     // None of them is idle: a request has begun on each.
     let begin = "GET /count HTTP/1.1\r\n";
     first.send(begin);
-    let mut crowd: Vec<Client> = (0..40)
-        .map(|_| {
-            let mut client = server.client();
-            client.send(begin);
-            client
-        })
-        .collect();
+    let mut crowd = Client::crowd(server.address, 40, begin);
     let line = server.stderr.wait_for(|line| line.contains("Cannot accept")).unwrap();
     assert_eq!(log_text(&line), "Cannot accept: the last descriptors are for files");
     first.send("Host: a\r\n\r\nGET /release HTTP/1.1\r\nHost: a\r\n\r\n");

@@ -323,20 +323,8 @@ fn processor_time(id: u32) -> Duration {
 #[test]
 fn at_the_limit() {
     let program = Program::start(&["--connections-max", "2", "--head-timeout", "60"]);
-    let mut busy: Vec<Client> = (0..2)
-        .map(|_| {
-            let mut client = program.client();
-            client.send("GET /a.txt HTTP/1.1\r\n");
-            client
-        })
-        .collect();
-    let mut waiting: Vec<Client> = (0..5)
-        .map(|_| {
-            let mut client = program.client();
-            client.send(FILE);
-            client
-        })
-        .collect();
+    let mut busy = Client::crowd(program.process.address, 2, "GET /a.txt HTTP/1.1\r\n");
+    let mut waiting = Client::crowd(program.process.address, 5, FILE);
     let (began, before) = (Instant::now(), processor_time(program.process.id()));
     assert!(!waiting[0].has_something_within(Duration::from_secs(2)));
     // A loop that spins uses all of it.

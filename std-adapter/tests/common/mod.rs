@@ -44,6 +44,16 @@ impl Client {
         Self::try_connect(address).expect("the server listens")
     }
 
+    /// So many, one after the other, of whom each has sent this.
+    pub(crate) fn crowd(address: SocketAddr, clients: usize, sent: impl AsRef<[u8]>) -> Vec<Self> {
+        let ask = |_| {
+            let mut client = Self::connect(address);
+            client.send(&sent);
+            client
+        };
+        (0..clients).map(ask).collect()
+    }
+
     pub(crate) fn try_connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
