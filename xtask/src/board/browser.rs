@@ -22,6 +22,7 @@ pub(crate) fn click_led(
 ) -> Result<()> {
     tools::need("chromium", "chromium")?;
     tools::need("chromedriver", "chromium-driver")?;
+    tools::need("pkill", "procps")?;
     let browser = Browser::start()?;
     browser.command("POST", "/url", &json!({ "url": format!("http://{board}/") }))?;
     let button = browser.command("POST", "/element", &json!({ "using": "css selector", "value": "#led" }))?;
@@ -136,11 +137,15 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         if !self.session.is_empty() {
-            // Ends the browser. When that fails the driver's end does it.
             let _ = self.command("DELETE", "", &Value::Null);
         }
         let _ = self.driver.kill();
         let _ = self.driver.wait();
+        // A driver that failed leaves its browser behind, whose processes have the profile's name among their arguments.
+        let _ = Command::new("pkill")
+            .args(["-KILL", "-f", "--"])
+            .arg(format!("{}( |$)", self.profile.display()))
+            .status();
         let _ = fs::remove_dir_all(&self.profile);
     }
 }

@@ -8,38 +8,17 @@
 )]
 
 use core::cell::RefCell;
-use core::fmt::{Debug, Display};
 use core::panic::PanicInfo;
 
 use cortex_m::singleton;
-use edge_http::io::Error;
-use edge_http::io::server::{Connection, Handler, handle_connection};
-use edge_nal::TcpSplit;
-use embedded_io_async::{Read, Write};
+use edge_http::io::server::handle_connection;
 use httpling_board::board;
-use httpling_peers::{HELLO, weigh_async};
+use httpling_peers::weigh_async;
 
-struct Hello;
+use self::edge_hello::Hello;
 
-impl Handler for Hello {
-    type Error<E: Debug> = Error<E>;
-
-    async fn handle<T, const N: usize>(
-        &self,
-        _: impl Display + Copy,
-        connection: &mut Connection<'_, T, N>,
-    ) -> Result<(), Error<T::Error>>
-    where
-        T: Read + Write + TcpSplit,
-    {
-        if connection.headers()?.path == "/" {
-            connection.initiate_response(200, Some("OK"), &[("Content-Length", "11")]).await?;
-            connection.write_all(HELLO.as_bytes()).await
-        } else {
-            connection.initiate_response(404, Some("Not Found"), &[("Content-Length", "0")]).await
-        }
-    }
-}
+#[path = "../../edge_hello.rs"]
+mod edge_hello;
 
 #[cortex_m_rt::entry]
 fn main() -> ! {

@@ -3,41 +3,21 @@
 #![no_std]
 #![no_main]
 
-use core::fmt::{Debug, Display};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::panic::PanicInfo;
 
 use cortex_m::singleton;
-use edge_http::io::Error;
-use edge_http::io::server::{Connection, Handler, Server};
-use edge_nal::{TcpBind, TcpSplit};
+use edge_http::io::server::Server;
+use edge_nal::TcpBind;
 use edge_nal_embassy::{Tcp, TcpBuffers};
 use embassy_net::Stack;
-use embedded_io_async::{Read, Write};
 use httpling_board::board;
-use httpling_peers_network::{CONNECTIONS, HELLO, run};
+use httpling_peers_network::{CONNECTIONS, run};
 
-struct Hello;
+use self::edge_hello::Hello;
 
-impl Handler for Hello {
-    type Error<E: Debug> = Error<E>;
-
-    async fn handle<T, const N: usize>(
-        &self,
-        _: impl Display + Copy,
-        connection: &mut Connection<'_, T, N>,
-    ) -> Result<(), Error<T::Error>>
-    where
-        T: Read + Write + TcpSplit,
-    {
-        if connection.headers()?.path == "/" {
-            connection.initiate_response(200, Some("OK"), &[("Content-Length", "11")]).await?;
-            connection.write_all(HELLO.as_bytes()).await
-        } else {
-            connection.initiate_response(404, Some("Not Found"), &[("Content-Length", "0")]).await
-        }
-    }
-}
+#[path = "../../../edge_hello.rs"]
+mod edge_hello;
 
 type Buffers = TcpBuffers<CONNECTIONS>;
 type Servers = Server<CONNECTIONS, 1024, 16>;
