@@ -114,6 +114,37 @@ impl Listener {
         matches!(self.owner, Owner::Somebody)
     }
 
+    /// Who begins to connect from now on is not heard, and asks again a second later, when another server on the same port
+    /// ([`Options::reuse_port`]) hears him. Who has begun goes on. False where that cannot be, or nobody else may be there.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn turns_away(&self) -> bool {
+        use socket2::SockFilter;
+        const LOAD_OCTET: u16 = 0x30;
+        const AND: u16 = 0x54;
+        const SKIP_UNLESS_EQUAL: u16 = 0x15;
+        const RETURN: u16 = 0x06;
+        const FLAGS: u32 = 13;
+        const SYN: u32 = 0x02;
+        const ACK: u32 = 0x10;
+        // The octets are those of TCP's header (RFC 9293 §3.1). A first SYN is dropped, all else is taken whole. (Connections inherit
+        // it: none of theirs is a first SYN.)
+        let first_syn_is_dropped = [
+            SockFilter::new(LOAD_OCTET, 0, 0, FLAGS),
+            SockFilter::new(AND, 0, 0, SYN | ACK),
+            SockFilter::new(SKIP_UNLESS_EQUAL, 0, 1, SYN),
+            SockFilter::new(RETURN, 0, 0, 0),
+            SockFilter::new(RETURN, 0, 0, u32::MAX),
+        ];
+        matches!((&self.owner, &self.address), (Owner::Us, LocalAddress::Tcp(_)))
+            && self.socket.reuse_port().unwrap_or(false)
+            && self.socket.attach_filter(&first_syn_is_dropped).is_ok()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn turns_away(&self) -> bool {
+        false
+    }
+
     /// From now on, clients are refused, and go elsewhere; those of somebody else's socket wait. (Where the system does not
     /// know this of a socket that listens, they wait until the server is dropped.)
     pub(crate) fn close(&self) {

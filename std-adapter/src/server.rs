@@ -9,7 +9,9 @@ use crate::settings::{Builder, Settings};
 use httpling_core::RequestHandler;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
 
 /// A server that listens: Python's `HTTPServer`, and `ThreadingHTTPServer`.
 ///
@@ -105,7 +107,7 @@ impl HttpServer {
 
     /// Ends [`serve_forever`](Self::serve_forever) from elsewhere.
     pub fn shutdown_handle(&self) -> ShutdownHandle {
-        ShutdownHandle { base: Arc::clone(&self.base) }
+        ShutdownHandle { base: Arc::clone(&self.base), listeners: Arc::downgrade(&self.listeners) }
     }
 
     /// Tells what it has done so far, in numbers, from elsewhere too.
@@ -176,13 +178,32 @@ impl HttpServer {
 #[derive(Clone, Debug)]
 pub struct ShutdownHandle {
     base: Arc<Base>,
+    /// Sockets that were given are closed with the server, whoever keeps this.
+    listeners: Weak<[Listener]>,
 }
+
+/// How long a handshake may take that has begun before its listener turns others away: the time of a long way there and back.
+const HANDSHAKE: Duration = Duration::from_millis(250);
 
 impl ShutdownHandle {
     /// Stops listening, once those are accepted whom the kernel has let in. Idle connections are closed, and those that have just
     /// begun have a second for their first request; running requests go on until they are answered, or until
     /// [`Builder::drain_timeout`]. A socket that was [given](Builder::listener) is left to its owner as it is. Returns at once; [`HttpServer::serve_forever`] returns when all is over.
+    ///
+    /// On a port that other servers share ([`Builder::reuse_port`]) nobody is refused, on Linux: it goes on listening for a quarter
+    /// of a second to those who are in the middle of connecting, and leaves the others to those servers.
     pub fn shutdown(&self) {
-        self.base.stop();
+        let listeners = self.listeners.upgrade();
+        // All of them, not just the first.
+        let turned_away = listeners.iter().flat_map(|all| all.iter()).filter(|one| one.turns_away()).count();
+        let base = Arc::clone(&self.base);
+        let stop_later = move || {
+            thread::sleep(HANDSHAKE);
+            base.stop();
+        };
+        // Without a thread it ends as it would anywhere else.
+        if turned_away == 0 || thread::Builder::new().spawn(stop_later).is_err() {
+            self.base.stop();
+        }
     }
 }

@@ -256,6 +256,42 @@ fn several_servers_share_a_port_if_all_say_so() {
     assert!(is_refused(address));
 }
 
+/// Says which server it is of.
+#[cfg(target_os = "linux")]
+#[derive(Clone)]
+struct Named(&'static str);
+
+#[cfg(target_os = "linux")]
+impl RequestHandler for Named {
+    fn do_get(&mut self, _: Request<'_>, response: Response<'_>) -> Result<Sent, SendError> {
+        response.send_response(status::OK).end_with(self.0.as_bytes())
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn who_comes_to_one_that_leaves_a_shared_port_is_heard_by_the_next_one() {
+    use socket2::{Domain, Socket, Type};
+    let heard_by = || {
+        let last = Running::with(quiet().reuse_port(true), &Named("last"));
+        last.handle.shutdown();
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        _ = socket.connect(&last.address.into());
+        let next = Running::serve(quiet().reuse_port(true).bind(last.address).unwrap(), |_| Named("next"));
+        socket.set_nonblocking(false).unwrap();
+        let mut stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        let mut text = String::new();
+        stream.write_all(GET.as_bytes()).and_then(|()| stream.read_to_string(&mut text)).ok()?;
+        drop(next);
+        text.lines().last().map(str::to_owned)
+    };
+    // A busy machine may take so long to connect that nobody is there.
+    assert!((0..5).any(|_| heard_by().as_deref() == Some("next")), "refused, or heard by the last one");
+}
+
 // ---- behind a proxy ----
 
 const V1: &[u8] = b"PROXY TCP4 192.0.2.1 198.51.100.7 1234 80\r\n";
