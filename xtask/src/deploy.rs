@@ -1,6 +1,7 @@
 //! What is in `deploy/`, tried: instances are restarted under load, and no client notices.
 
 mod load;
+mod port;
 mod proxy;
 mod socket;
 mod systemd;
@@ -16,6 +17,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
 
+use load::Outcome;
+
 use crate::server;
 use crate::tools::{need, target_folder, where_possible};
 
@@ -28,40 +31,60 @@ pub(crate) struct Arguments {
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Chore {
     /// Restart instances behind HAProxy, on an inherited socket, and under systemd, with load: no request may fail.
-    Test,
+    Test {
+        /// How often, each way
+        #[arg(long, default_value_t = RESTARTS)]
+        restarts: usize,
+    },
 }
 
+/// How often instances are restarted, each way.
+const RESTARTS: usize = 10;
+
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    match arguments.chore {
-        Chore::Test => test(),
+    match &arguments.chore {
+        Chore::Test { restarts } => test_with(*restarts),
     }
 }
 
 /// Tries it.
 pub(crate) fn test() -> Result<()> {
-    need("haproxy", "haproxy")?;
-    let site = Site::make()?;
-    units::check(&site.program)?;
-    proxy::restart_one_by_one(&site)?;
-    socket::restart(&site)?;
-    where_possible("the units under systemd", systemd::can_run, || systemd::restart(&site))
+    test_with(RESTARTS)
 }
 
-/// What is served, and by what.
+fn test_with(restarts: usize) -> Result<()> {
+    need("haproxy", "haproxy")?;
+    let site = Site::make(restarts)?;
+    units::check(&site.program)?;
+    let told = |way: &str, Outcome { answers, repeated }| {
+        println!(
+            "{way}: {answers} requests in {restarts} restarts, nobody was refused, {repeated} were sent again"
+        );
+    };
+    told("behind HAProxy", proxy::restart_one_by_one(&site)?);
+    told("inherited socket", socket::restart(&site)?);
+    told("shared port", port::restart(&site)?);
+    where_possible("restarts by systemd", systemd::can_run, || {
+        systemd::restart(&site).map(|outcome| told("systemd", outcome))
+    })
+}
+
+/// What is served, and by what; and how often that is restarted.
 struct Site {
     program: PathBuf,
     folder: PathBuf,
     content: Vec<u8>,
+    restarts: usize,
 }
 
 impl Site {
-    fn make() -> Result<Self> {
+    fn make(restarts: usize) -> Result<Self> {
         let (program, folder) = (server::build()?, target_folder("deploy"));
         // More than one write, so that a response can be cut.
         let content: Vec<u8> = (b'a'..=b'w').cycle().take(300_000).collect();
         fs::create_dir_all(folder.join("www"))?;
         fs::write(folder.join("www/file"), &content)?;
-        Ok(Self { program, folder, content })
+        Ok(Self { program, folder, content, restarts })
     }
 
     fn www(&self) -> PathBuf {

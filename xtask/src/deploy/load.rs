@@ -39,6 +39,15 @@ pub(super) enum Ending {
     AnyTime,
 }
 
+/// What they saw, when nothing went wrong.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outcome {
+    /// Requests that were answered.
+    pub(super) answers: usize,
+    /// How many of them were sent twice.
+    pub(super) repeated: usize,
+}
+
 /// Clients that ask until they are told to stop.
 pub(super) struct Load {
     shared: Arc<Shared>,
@@ -89,18 +98,18 @@ impl Load {
         Ok(())
     }
 
-    /// Stops them. How many requests were answered, and how many of them were sent twice.
+    /// Stops them.
     ///
     /// # Errors
     /// The first request that failed.
-    pub(super) fn stop(self) -> Result<(usize, usize)> {
+    pub(super) fn stop(self) -> Result<Outcome> {
         self.shared.stops.store(true, Ordering::Relaxed);
         for client in self.clients {
             client.join().map_err(|_| anyhow!("a client panicked"))?;
         }
         self.shared.failure().take().map_or(Ok(()), Err)?;
         let Shared { answers, repeated, .. } = &*self.shared;
-        Ok((answers.load(Ordering::Relaxed), repeated.load(Ordering::Relaxed)))
+        Ok(Outcome { answers: answers.load(Ordering::Relaxed), repeated: repeated.load(Ordering::Relaxed) })
     }
 }
 

@@ -9,20 +9,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::load::{Ending, Load, Target};
+use super::load::{Ending, Load, Outcome, Target};
 use super::{Site, edited, file, free_port};
 use crate::server::{PATIENCE, Server};
 use crate::tools::run;
 
 /// The instances of `haproxy.cfg`, by their places there.
 const INSTANCES: [&str; 2] = ["127.0.0.1:8001", "127.0.0.1:8002"];
-/// How often each is restarted.
-const RESTARTS: usize = 5;
 /// What the clients come from, and the instances log.
 const CLIENT: [u8; 4] = [127, 0, 0, 2];
 
 /// Restarts each instance in turn under load. No request may fail, and the log has the clients' address.
-pub(super) fn restart_one_by_one(site: &Site) -> Result<()> {
+pub(super) fn restart_one_by_one(site: &Site) -> Result<Outcome> {
     let ports = [free_port()?, free_port()?];
     let mut instances = Vec::new();
     for port in ports {
@@ -38,7 +36,7 @@ pub(super) fn restart_one_by_one(site: &Site) -> Result<()> {
     };
     let load = Load::start(&target);
     load.wait_for(50)?;
-    for _ in 0..RESTARTS {
+    for _ in 0..site.restarts.div_ceil(INSTANCES.len()) {
         for (instance, port) in instances.iter_mut().zip(ports) {
             instance.server.end()?;
             load.wait_for(50)?;
@@ -47,10 +45,10 @@ pub(super) fn restart_one_by_one(site: &Site) -> Result<()> {
             instance.wait_for_requests(&load)?;
         }
     }
-    let (answers, _) = load.stop()?;
-    println!("HAProxy: {answers} requests in {} restarts, and none failed", RESTARTS * INSTANCES.len());
+    let outcome = load.stop()?;
     drop(haproxy);
-    instances.iter_mut().try_for_each(|instance| instance.server.end())
+    instances.iter_mut().try_for_each(|instance| instance.server.end())?;
+    Ok(outcome)
 }
 
 /// An instance, and its log.
@@ -102,17 +100,18 @@ impl Haproxy {
                 ("    maxconn 20000\n", "    maxconn 500\n"),
                 ("    user haproxy\n", ""),
                 ("    group haproxy\n", ""),
-                ("    log /dev/log local0\n", ""),
+                ("log /dev/log local0\n", "log stdout format raw local0\n"),
             ],
         )?;
         let (path, log) = (site.folder.join("haproxy.cfg"), site.folder.join("haproxy.log"));
         fs::write(&path, text)?;
+        let file = File::create(&log)?;
         let process = Command::new("haproxy")
             .args(["-q", "-db", "-f"])
             .arg(&path)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&log)?)
+            .stdout(file.try_clone()?)
+            .stderr(file)
             .spawn()?;
         let haproxy = Self(process);
         let began = Instant::now();

@@ -7,14 +7,11 @@ use std::process::{Command, Stdio};
 use anyhow::Result;
 
 use super::Site;
-use super::load::{Ending, Load, Target};
+use super::load::{Ending, Load, Outcome, Target};
 use crate::server::Server;
 
-/// How often it is restarted.
-const RESTARTS: usize = 20;
-
 /// Restarts it under load. Nobody is refused, and no request fails that was not sent on a connection that had ended.
-pub(super) fn restart(site: &Site) -> Result<()> {
+pub(super) fn restart(site: &Site) -> Result<Outcome> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let target = Target {
         address: listener.local_addr()?,
@@ -24,17 +21,15 @@ pub(super) fn restart(site: &Site) -> Result<()> {
     };
     let mut server = start(site, &listener)?;
     let load = Load::start(&target);
-    for _ in 0..RESTARTS {
+    for _ in 0..site.restarts {
         load.wait_for(100)?;
         server.end()?;
         server = start(site, &listener)?;
     }
     load.wait_for(100)?;
-    let (answers, repeated) = load.stop()?;
-    println!(
-        "inherited socket: {answers} requests in {RESTARTS} restarts, nobody was refused, {repeated} were sent again"
-    );
-    server.end()
+    let outcome = load.stop()?;
+    server.end()?;
+    Ok(outcome)
 }
 
 /// The program, with the socket as its descriptor 3. (A shell can give it that number; nobody else here is called before the

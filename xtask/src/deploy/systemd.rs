@@ -11,13 +11,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::load::{Ending, Load, Target};
+use super::load::{Ending, Load, Outcome, Target};
 use super::{INSTALLED, Site, edited, free_port};
 use crate::server::{Answer, read_answer};
 use crate::tools::{need, output};
 
-/// How often the service is restarted.
-const RESTARTS: usize = 10;
 /// Whatever systemd is asked for is done in this time, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The program's place in the container, where all that is the machine's own is `/usr`.
@@ -40,7 +38,7 @@ pub(super) fn can_run() -> Result<()> {
 
 /// Lets systemd restart the service under load. Nobody is refused, and no request fails that was not sent on a connection that had
 /// ended. Then the service is killed, and comes back. At last it has a network, and metrics.
-pub(super) fn restart(site: &Site) -> Result<()> {
+pub(super) fn restart(site: &Site) -> Result<Outcome> {
     let ports = Ports { http: free_port()?, metrics: free_port()? };
     let machine = Machine::boot(site, &ports)?;
     machine.wait_until("the socket listens", || machine.has("httpling.socket", "ActiveState=active"))?;
@@ -52,12 +50,12 @@ pub(super) fn restart(site: &Site) -> Result<()> {
         ending: Ending::AnyTime,
     };
     let load = Load::start(&target);
-    for _ in 0..RESTARTS {
+    for _ in 0..site.restarts {
         load.wait_for(100)?;
         machine.systemctl(&["restart", "httpling.service"])?;
     }
     load.wait_for(100)?;
-    let (answers, repeated) = load.stop()?;
+    let outcome = load.stop()?;
     // Each one told that it was ready and ended by itself, or systemd would have started it again.
     ensure!(machine.has("httpling.service", "NRestarts=0\nActiveState=active"), "it failed");
     let journal = machine.run(&["journalctl", "--unit=httpling.service", "--output=cat"])?;
@@ -80,10 +78,7 @@ pub(super) fn restart(site: &Site) -> Result<()> {
     ensure!(metrics.contains("httpling_requests_total{status=\"2xx\"} 1\n"), "{metrics}");
     machine.systemctl(&["stop", "httpling.service"])?;
     ensure!(machine.has("httpling.service", "Result=success\nActiveState=inactive"), "it did not end well");
-    println!(
-        "systemd: {answers} requests in {RESTARTS} restarts, nobody was refused, {repeated} were sent again"
-    );
-    Ok(())
+    Ok(outcome)
 }
 
 struct Ports {
