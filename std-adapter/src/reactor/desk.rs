@@ -1,5 +1,6 @@
 //! Where a request is being served: on a loop's own thread, or beside it.
 
+use super::event_loop::Loop;
 use super::kinds::Kind;
 use super::rates::Rates;
 use super::spare::{Need, Work};
@@ -14,8 +15,9 @@ use std::sync::atomic::Ordering;
 /// What a thread that serves a connection knows about itself.
 pub(super) struct Desk<'a, H> {
     pub(super) reactor: &'a Arc<Reactor<H>>,
-    /// The connection's loop.
-    pub(super) index: usize,
+    /// The connection's loop, and its place among the others.
+    this: &'a Loop<H>,
+    index: usize,
     /// The number of this call, when the thread drives the loop.
     turn: Option<u64>,
     given: Cell<bool>,
@@ -36,12 +38,13 @@ impl<'a, H> Desk<'a, H> {
     /// `turn` is the number of the call when the thread drives the loop.
     pub(super) fn new(
         reactor: &'a Arc<Reactor<H>>,
-        index: usize,
+        (this, index): (&'a Loop<H>, usize),
         turn: Option<u64>,
         tally: &'a Tally,
     ) -> Self {
         Self {
             reactor,
+            this,
             index,
             turn,
             given: Cell::new(false),
@@ -86,10 +89,10 @@ impl<H: Handler> Desk<'_, H> {
     /// then holds up all others.
     pub(super) fn may_wait(&self) -> bool {
         self.waited_for_client.set(true);
-        if let (true, Some(this)) = (self.drives(), self.reactor.loops.get(self.index)) {
-            if self.turn == Some(this.turn()) {
+        if self.drives() {
+            if self.turn == Some(self.this.turn()) {
                 // This wait says nothing about others of its kind.
-                this.kind.store(0, Ordering::Relaxed);
+                self.this.kind.store(0, Ordering::Relaxed);
                 self.give_away(Need::Client);
                 self.overloaded.set(self.drives());
             } else {
@@ -110,12 +113,11 @@ impl<H: Handler> Desk<'_, H> {
     pub(super) fn enter(&self, kind: Kind) {
         self.tally.enter();
         self.kind.set(Some(kind));
-        let Some(this) = self.reactor.loops.get(self.index) else { return };
-        if self.turn != Some(this.turn()) {
+        if self.turn != Some(self.this.turn()) {
             // An earlier request of this call has waited.
             time_passed();
         } else if self.drives() {
-            this.kind.store(kind.number(), Ordering::Relaxed);
+            self.this.kind.store(kind.number(), Ordering::Relaxed);
             if !self.reactor.kinds.is_empty() && self.reactor.kinds.waits(kind) {
                 self.give_away(Need::Handler);
             }
@@ -125,8 +127,10 @@ impl<H: Handler> Desk<'_, H> {
     /// A handler has ended.
     pub(super) fn leave(&self) {
         self.tally.leave();
-        let this = self.reactor.loops.get(self.index).filter(|this| self.turn == Some(this.turn()));
-        if let (true, Some(kind), Some(_)) = (self.drives(), self.kind.get(), this) {
+        if self.drives()
+            && self.turn == Some(self.this.turn())
+            && let Some(kind) = self.kind.get()
+        {
             self.reactor.kinds.saw_quick(kind);
         }
     }

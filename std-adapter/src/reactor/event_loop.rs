@@ -144,7 +144,7 @@ pub(super) fn drive<H: Handler>(
         let turn = state.calls;
         this.helm.begin(state, turn);
 
-        let desk = Desk::new(reactor, index, Some(turn), &tally);
+        let desk = Desk::new(reactor, (this, index), Some(turn), &tally);
         let Task { key, ref mut peer, call, before } = task;
         let outcome = Service { peer, call, before, tools, desk: &desk }.serve();
         let peer = unless_gone(reactor, task.peer, outcome);
@@ -165,7 +165,7 @@ pub(super) fn serve_beside<H: Handler>(reactor: &Arc<Reactor<H>>, errand: Errand
     let Errand { index, key, mut peer, .. } = errand;
     let Some(this) = reactor.loops.get(index) else { return };
     let tally = Arc::clone(&tools.counts.tally);
-    let desk = Desk::new(reactor, index, None, &tally);
+    let desk = Desk::new(reactor, (this, index), None, &tally);
     time_passed();
     let began = Instant::now();
     let before = Before { stage: Stage::Idle, now: reactor.now() };
@@ -355,7 +355,9 @@ impl<H: Handler> State<H> {
                 };
                 self.wheel.set(key.slot, deadline);
                 slot.peer = Some(peer);
-                self.has_come_to_rest(reactor, key, stage);
+                if stage == Stage::Writing || self.end.is_some() {
+                    self.has_come_to_rest(reactor, key, stage);
+                }
             }
             Outcome::Again => {
                 slot.peer = Some(peer);
@@ -400,7 +402,6 @@ impl<H: Handler> State<H> {
     }
 
     /// A connection waits.
-    #[inline]
     fn has_come_to_rest(&mut self, reactor: &Arc<Reactor<H>>, key: Key, stage: Stage) {
         if stage == Stage::Writing && reactor.unsent.is_exceeded() {
             self.shed(reactor);

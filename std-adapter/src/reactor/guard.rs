@@ -3,6 +3,7 @@
 use super::desk::Desk;
 use super::kinds::Kind;
 use super::{Handler, Reactor};
+use crate::log::Log;
 use crate::metrics::Event;
 use httpling_core::{
     LogEntry, Methods, Problem, ReadError, Request, RequestError, RequestHandler, RequestHead, Response,
@@ -45,6 +46,17 @@ impl<'a, H: Handler> Guard<'a, H> {
     /// Is the next request refused?
     pub(super) fn refuses(&self) -> bool {
         self.refuses
+    }
+
+    /// Apart from what is done where there is no log.
+    #[inline(never)]
+    fn write_log(&self, log: &Log, entry: &LogEntry<'_>) {
+        log.request(entry);
+        if self.desk.tally.was_slow()
+            && let Some(duration) = entry.duration_us
+        {
+            log.message(entry.peer, &format!("Handler took {:.1?}", Duration::from_micros(duration)));
+        }
     }
 
     /// After a panic the handler's own state may be half changed. It is the handler's, and only its next request can see it.
@@ -93,12 +105,8 @@ impl<H: Handler> RequestHandler for Guard<'_, H> {
     fn log_request(&mut self, entry: &LogEntry<'_>) {
         self.desk.tally.request(entry.status.map_or(0, Status::code));
         self.guard(|handler| handler.log_request(entry));
-        let Some(log) = &self.desk.reactor.log else { return };
-        log.request(entry);
-        if self.desk.tally.was_slow()
-            && let Some(duration) = entry.duration_us
-        {
-            log.message(entry.peer, &format!("Handler took {:.1?}", Duration::from_micros(duration)));
+        if let Some(log) = &self.desk.reactor.log {
+            self.write_log(log, entry);
         }
     }
 
