@@ -1,7 +1,7 @@
 //! The program as its users meet it: command line, signals, log, and the clients they have.
 //!
-//! Numbers are those of the behaviour of Python's `http.server`, which the program stands in for; where `python3` is there,
-//! the two are asked the same. Every process ends with its test.
+//! Numbers are those of the behaviour of Python's `http.server`, which the program stands in for. (`python.rs` asks the two the
+//! same.) Every process ends with its test.
 
 // Signals, and the shell's redirections.
 #![cfg(unix)]
@@ -484,108 +484,4 @@ fn echo_does_what_its_table_says() {
         assert_eq!(reply.value("Allow").is_some(), expected == 405);
     }
     assert_eq!(client.get("/").text(), "Hello there");
-}
-
-// ---- beside Python ----
-
-/// Ours and Python's, on the same directory.
-fn both(directory: &TempDir) -> Option<[Process; 2]> {
-    let path = directory.path().to_str().unwrap();
-    let arguments = ["-u", "-m", "http.server", "-b", "127.0.0.1", "-d", path, "0"];
-    has("python3").then(|| {
-        let pythons = Process::start(Command::new("python3").args(arguments).env("PYTHON_COLORS", "0"));
-        [serve(directory, &[]), pythons]
-    })
-}
-
-/// The same requests to both. Where the answers differ, the number is that of the rule we follow instead.
-#[test]
-fn python_is_answered_alike() {
-    let directory = directory();
-    let Some([ours, pythons]) = both(&directory) else { return };
-    let port_less = |process: &Process| process.banner.replace(&process.address.port().to_string(), "PORT");
-    assert_eq!(port_less(&ours), port_less(&pythons));
-
-    let many_fields = "X: y\r\n".repeat(101);
-    let long = "x".repeat(70_000);
-    // What is sent; Python's status, 0 for an answer without a status line, and ours.
-    for (request, expected) in [
-        ("GET / HTTP/1.0\r\n\r\n", (200, 200)),
-        ("GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n", (200, 200)),
-        ("HEAD /a.txt HTTP/1.0\r\n\r\n", (200, 200)),
-        ("GET /a.txt?query HTTP/1.9\r\nHost: a\r\n\r\n", (200, 200)),
-        ("GET /sub HTTP/1.0\r\n\r\n", (301, 301)),
-        ("GET /nope HTTP/1.0\r\n\r\n", (404, 404)),
-        ("HEAD /nope HTTP/1.0\r\n\r\n", (404, 404)),
-        ("GET /a.txt/ HTTP/1.0\r\n\r\n", (404, 404)),
-        ("GET /../../a.txt HTTP/1.0\r\n\r\n", (200, 200)),
-        ("GET /%2e%2e/a.txt HTTP/1.0\r\n\r\n", (200, 200)),
-        ("FOO / HTTP/1.0\r\n\r\n", (501, 501)),
-        ("get / HTTP/1.0\r\n\r\n", (501, 501)),
-        ("POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc", (501, 501)),
-        ("GET / x HTTP/1.0\r\n\r\n", (400, 400)),
-        (&format!("GET /{long} HTTP/1.0\r\n\r\n"), (414, 414)),
-        (&format!("GET / HTTP/1.0\r\n{many_fields}\r\n"), (431, 431)),
-        (&format!("GET / HTTP/1.0\r\nX: {long}\r\n\r\n"), (431, 431)),
-        ("", (0, 0)),
-        ("\r\n", (0, 0)),
-        ("\r\nGET / HTTP/1.0\r\n\r\n", (0, 200)),            // 39
-        ("GET\t/\tHTTP/1.0\r\n\r\n", (200, 400)),            // 38
-        ("GET  /  HTTP/1.0\r\n\r\n", (200, 400)),            // 38
-        ("GET\r\n\r\n", (0, 400)),                           // 44
-        ("GET / HTTP/9\r\n\r\n", (0, 400)),                  // 44
-        ("GET / HTTP/2.0\r\n\r\n", (0, 505)),                // 44
-        ("GET /\r\n\r\n", (0, 400)),                         // 47
-        ("POST /\r\n\r\n", (0, 400)),                        // 47
-        ("GET http://a/a.txt HTTP/1.0\r\n\r\n", (404, 200)), // 50
-        ("GET / HTTP/1.0\r\nno colon\r\n\r\n", (200, 400)),  // 54
-        ("GET / HTTP/1.0\r\nX : y\r\n\r\n", (200, 400)),     // 55
-        ("GET / HTTP/1.0\r\nX: y\r\n folded\r\n\r\n", (200, 400)), // 55
-        ("GET / HTTP/1.1\r\n\r\n", (200, 400)),              // 56
-        ("GET / HTTP/1.0\r\nContent-Length: x\r\n\r\n", (200, 400)), // 57
-        ("GET /%00 HTTP/1.0\r\n\r\n", (0, 404)),             // 113
-        // RFC 9112 §2.2 lets a server take LF for a line end (spec 52). Two readers of one message can differ in it.
-        ("GET / HTTP/1.0\n\n", (200, 400)),
-    ] {
-        let answers = [&pythons, &ours].map(|process| {
-            let mut client = process.client();
-            // It may be refused before all of it is sent.
-            if client.try_send(request).is_ok() {
-                _ = client.stream().shutdown(std::net::Shutdown::Write);
-            }
-            let (bytes, ending) = client.rest();
-            assert_ne!(ending, Ending::StillOpen, "{request:?}");
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            if text.starts_with("HTTP/") { (common::status(&text), text) } else { (0, text) }
-        });
-        let [(python, python_text), (our, our_text)] = &answers;
-        let shown = &request[..request.len().min(100)];
-        assert_eq!((*python, *our), expected, "{shown:?}: {python_text:.200?} {our_text:.200?}");
-    }
-}
-
-#[test]
-fn python_logs_alike() {
-    let directory = directory();
-    let Some([ours, pythons]) = both(&directory) else { return };
-    let requests = [
-        "GET / HTTP/1.0\r\n\r\n",
-        "HEAD /a.txt?a=b HTTP/1.1\r\nHost: a\r\nUser-Agent: me\r\n\r\n",
-        "GET /sub HTTP/1.0\r\n\r\n",
-        "GET /nope HTTP/1.0\r\n\r\n",
-        "FOO / HTTP/1.0\r\n\r\n",
-    ];
-    let logs = [&pythons, &ours].map(|process| {
-        for request in requests {
-            let mut client = process.client();
-            client.send(request);
-            assert_eq!(client.rest().1, Ending::Closed, "{request:?}");
-        }
-        assert!(becomes_true(|| process.stderr.all().len() >= 7), "{:?}", process.stderr.all());
-        let lines = process.stderr.all();
-        assert!(lines.iter().all(|line| line.starts_with("127.0.0.1 - - [")), "{lines:?}");
-        // Ours does not repeat what the client said.
-        lines.iter().map(|line| log_text(line).replace(" ('FOO')", "")).collect::<Vec<_>>()
-    });
-    assert_eq!(logs[0], logs[1]);
 }

@@ -8,5 +8,4 @@ mod conditions;
 mod content;
 mod directories;
 mod inside;
-mod python;
 mod site;
