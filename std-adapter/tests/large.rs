@@ -305,6 +305,24 @@ fn slow_uploads_lock_nobody_out() {
     assert!((1..=THREADS).contains(&whole), "{whole} had a thread");
 }
 
+/// What is short is waited for by the loop, if it is known how long it is: however slowly it comes, its handler does not wait.
+#[test]
+fn short_uploads_need_no_thread() {
+    let server = Running::with(quiet().threads(1).spare_threads_max(1), &Sends::default());
+    let half = "x".repeat(8 * 1024);
+    let mut uploads: Vec<Client> = (0..50).map(|_| server.client()).collect();
+    for client in &mut uploads {
+        let length = 2 * half.len();
+        client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{half}"));
+    }
+    assert_eq!(server.client().get("/fast").text(), "Hello there");
+    for client in &mut uploads {
+        assert!(!client.has_something_within(Duration::from_millis(1)), "it was refused");
+        client.send(&half);
+        assert_eq!(client.reply().text(), (2 * half.len()).to_string());
+    }
+}
+
 /// Heads that do not end may have so much memory together, and no more; and they give it back.
 #[test]
 fn unfinished_heads_share_a_bound() {
