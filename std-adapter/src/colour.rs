@@ -97,4 +97,27 @@ mod tests {
         assert!(!decide(&[("PYTHON_COLORS", "0"), ("FORCE_COLOR", "1")], true));
         assert!(decide(&[("NO_COLOR", "")], true));
     }
+
+    /// Those of Python 3.15 (spec 22).
+    #[test]
+    fn each_class_of_status_has_its_colour() {
+        let paint = |coloured, code| {
+            let Paint { start, end } = Palette { coloured }.paint(Colour::of_status(code));
+            (start, end)
+        };
+        for (codes, start) in [
+            ([0, 100, 199], ""),
+            ([200, 206, 299], "\x1b[32m"),
+            ([300, 304, 399], "\x1b[96m"),
+            ([400, 404, 499], "\x1b[33m"),
+            ([500, 503, 599], "\x1b[31m"),
+            ([600, 999, 999], ""),
+        ] {
+            for code in codes {
+                let end = if start.is_empty() { "" } else { "\x1b[0m" };
+                assert_eq!(paint(true, code), (start, end), "{code}");
+                assert_eq!(paint(false, code), ("", ""), "{code}");
+            }
+        }
+    }
 }

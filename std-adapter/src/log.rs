@@ -223,20 +223,27 @@ mod tests {
         }
     }
 
-    /// Never takes anything, as a pipe that nobody reads.
-    struct Stuck;
+    impl Paper {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().expect("no writer panics").clone()).expect("ASCII")
+        }
+    }
 
-    impl io::Write for Stuck {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            loop {
-                std::thread::park();
-            }
+    /// Takes nothing as long as the lock is held, as a pipe that nobody reads.
+    struct Slow(Arc<Mutex<()>>, Paper);
+
+    impl io::Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            drop(self.0.lock());
+            self.1.write(bytes)
         }
 
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
     }
+
+    const PATIENCE: Duration = Duration::from_secs(10);
 
     #[test]
     fn lines_are_escaped_and_cut() {
@@ -245,8 +252,8 @@ mod tests {
         let peer = Some("[::ffff:1.2.3.4]:5".parse().expect("an address"));
         log.message(peer, "a\x1b[2J\u{85}\"\n");
         log.message(None, &"x".repeat(9000));
-        log.drain(Duration::from_secs(5));
-        let text = String::from_utf8(paper.0.lock().expect("no writer panics").clone()).expect("ASCII");
+        log.drain(PATIENCE);
+        let text = paper.text();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2);
         assert!(lines[0].starts_with("::ffff:1.2.3.4 - - ["), "{text}");
@@ -256,12 +263,56 @@ mod tests {
 
     #[test]
     fn a_log_that_is_not_read_stops_nobody() {
-        let log = Log::to(Stuck, Palette::plain(), 4096).expect("a thread");
+        let (pipe, paper) = (Arc::default(), Paper::default());
+        let log = Log::to(Slow(Arc::clone(&pipe), paper.clone()), Palette::plain(), 4096).expect("a thread");
+        let is_taken = || log.queue.lock().text.is_empty();
+        let wait_until_taken = || {
+            let end = Instant::now() + PATIENCE;
+            while !is_taken() && Instant::now() < end {
+                std::thread::yield_now();
+            }
+            assert!(is_taken());
+        };
         let line = "lost".repeat(500);
-        for _ in 0..WAITING_MAX / 1000 {
-            log.message(None, &line);
+        let mut lost = 0;
+        for round in 1..=2 {
+            let is_shut = pipe.lock().expect("no writer panics");
+            // The writer has something that it cannot write, and so does not take more.
+            log.message(None, "first");
+            wait_until_taken();
+            let mut kept = 0;
+            while log.lost() < lost + round {
+                log.message(None, &line);
+                kept += 1;
+            }
+            // As many as have room.
+            let waiting = log.queue.lock().text.len();
+            assert!((WAITING_MAX - 3000..=WAITING_MAX).contains(&waiting) && kept > round, "{waiting}");
+            log.drain(Duration::from_millis(5));
+            lost += round;
+            drop(is_shut);
+            log.drain(PATIENCE);
         }
-        assert!(log.lost() > 0 && log.queue.lock().text.len() <= WAITING_MAX);
-        log.drain(Duration::from_millis(5));
+        // Each time those that were lost since the last time are told of, once.
+        let text = paper.text();
+        let told =
+            text.lines().filter(|line| line.ends_with(" lines lost: the log was not read fast enough)"));
+        assert_eq!(told.map(|line| line.split(' ').next()).collect::<Vec<_>>(), [Some("(1"), Some("(2")]);
+        assert_eq!(log.lost(), 3);
+    }
+
+    /// Its writer is a thread, which has nothing to do any more.
+    #[test]
+    fn the_writer_ends_with_the_log() {
+        let paper = Paper::default();
+        let log = Log::to(paper.clone(), Palette::plain(), 300).expect("a thread");
+        log.message(None, "the last line");
+        drop(log);
+        let end = Instant::now() + PATIENCE;
+        while Arc::strong_count(&paper.0) > 1 {
+            assert!(Instant::now() < end, "it waits for more");
+            std::thread::yield_now();
+        }
+        assert!(paper.text().ends_with("the last line\n"));
     }
 }

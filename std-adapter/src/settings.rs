@@ -421,3 +421,89 @@ impl Builder {
         self.listen_unix(path)?.build()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_setting_is_kept_beside_the_others() {
+        let number = |number: u64| Duration::from_millis(number);
+        let builder = Builder::default()
+            .limits(Limits { fields_max: 1, ..Limits::DEFAULT })
+            .leniency(Leniency { target_octets: true, ..Leniency::default() })
+            .protocol(Version::Http10)
+            .server_name(None)
+            .error_page(None)
+            .threads(2)
+            .spare_threads_max(3)
+            .queue_max(4)
+            .queue_timeout(number(5))
+            .lent_bytes_max(6)
+            .unsent_bytes_max(7)
+            .connections_max(8)
+            .descriptors_reserved(9)
+            .accept_pause(number(10))
+            .accept_pause_max(number(11))
+            .backlog(12)
+            .first_byte_timeout(number(13))
+            .head_timeout(number(14))
+            .idle_timeout(number(15))
+            .read_timeout(number(16))
+            .write_timeout(number(17))
+            .bytes_per_second_min(18)
+            .discard_timeout(number(19))
+            .handler_time_logged(number(20))
+            .drain_timeout(number(21))
+            .log(false)
+            .proxy_protocol(true)
+            .log_line_bytes_max(22);
+        #[cfg(unix)]
+        let builder = builder.reuse_port(true);
+        let settings = builder.settings;
+        let Settings { limits, leniency, rates, socket, .. } = &settings;
+        assert_eq!((limits.fields_max, leniency.target_octets), (1, true));
+        assert!(
+            settings.protocol == Version::Http10
+                && settings.server.is_none()
+                && settings.error_page.is_none()
+        );
+        let counts = [settings.loops(), settings.spares, settings.queue_max];
+        assert_eq!(counts, [2, 3, 4]);
+        let bounds = [
+            settings.lent_bytes_max,
+            settings.unsent_bytes_max,
+            settings.connections_max,
+            settings.descriptors_reserved,
+            settings.log_line_bytes_max,
+        ];
+        assert_eq!(bounds, [6, 7, 8, 9, 22]);
+        let pauses = [settings.queue_patience, settings.accept_pause, settings.accept_pause_max];
+        assert_eq!(pauses, [5, 10, 11].map(number));
+        let deadlines = [rates.first_byte, rates.head, rates.idle, rates.content, rates.write];
+        assert_eq!(deadlines, [13, 14, 15, 16, 17].map(number));
+        let others = [settings.discard, settings.handler_time_logged, settings.drain];
+        assert_eq!(others, [19, 20, 21].map(number));
+        assert_eq!((rates.bytes_per_second_min, socket.backlog, socket.reuse_port), (18, 12, cfg!(unix)));
+        assert_eq!((settings.log, settings.proxy_protocol), (false, true));
+    }
+
+    /// Without any, nobody would be served.
+    #[test]
+    fn there_is_one_at_least() {
+        let builder =
+            Builder::default().threads(0).spare_threads_max(0).connections_max(0).bytes_per_second_min(0);
+        let settings = builder.settings;
+        assert_eq!((settings.loops(), settings.spares, settings.connections_max), (1, 1, 1));
+        assert_eq!(settings.rates.bytes_per_second_min, 1);
+    }
+
+    #[test]
+    fn a_server_listens_on_something_and_not_on_too_much() {
+        for (sockets, is_well) in [(0, false), (1, true), (LISTENERS_MAX, true), (LISTENERS_MAX + 1, false)] {
+            let listen = |builder: Builder, _| builder.listen("127.0.0.1:0").expect("a free port");
+            let server = (0..sockets).fold(Builder::default().log(false), listen).build();
+            assert_eq!(server.is_ok(), is_well, "{sockets}");
+        }
+    }
+}
