@@ -236,7 +236,7 @@ impl<H: Handler> State<H> {
                     return None;
                 }
             }
-            self.wait(reactor, this, index);
+            self.wait(reactor, this);
         }
     }
 
@@ -252,7 +252,7 @@ impl<H: Handler> State<H> {
     }
 
     /// Waits for something to happen, or for a deadline.
-    fn wait(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>, index: usize) {
+    fn wait(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>) {
         self.occurrences.clear();
         self.next_occurrence = 0;
         self.tasks_now = None;
@@ -272,7 +272,7 @@ impl<H: Handler> State<H> {
             reactor.monitor.wake();
         }
         if let Some(began) = began {
-            self.mind_door(reactor, this, index, began);
+            self.mind_door(reactor, began);
         }
         let before = std::mem::replace(&mut self.now, reactor.now());
         if self.now != before {
@@ -285,7 +285,7 @@ impl<H: Handler> State<H> {
             }
         }
         if self.listening.resumes.is_some_and(|resumes| resumes <= self.now) {
-            self.listen_again(this);
+            self.listen_again(reactor, this);
         }
     }
 
@@ -394,7 +394,7 @@ impl<H: Handler> State<H> {
                 peer.refused = true;
                 self.settle(reactor, this, index, key, Some(peer), Outcome::Again);
             }
-            Message::Listen => self.listen_again(this),
+            Message::Listen => self.listen_again(reactor, this),
             Message::MakePlace => {
                 self.evict(reactor);
             }

@@ -61,6 +61,11 @@ impl Listening {
         }
         Ok(Self { queues, resumes: None, watch: Watch::default(), pause: None })
     }
+
+    /// Is there a socket that it accepts connections from?
+    pub(super) fn is_on(&self) -> bool {
+        self.queues.iter().any(|queue| queue.is_on)
+    }
 }
 
 impl<H: Handler> State<H> {

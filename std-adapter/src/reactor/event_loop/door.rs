@@ -3,7 +3,7 @@
 //! One, as long as it keeps up. While it is awake it finds the next client by itself; if others watched for clients, too, one of
 //! those that sleep would be woken, and to wake another core costs the client's more than all the rest of a connection that is
 //! used once. When it has hardly a moment left, or is held up by a handler, it calls others to the door, as many as are there;
-//! whoever has little to do there leaves.
+//! when one of them has little to do, the last leaves.
 //!
 //! So a connection begins where it was let in, whatever the others have to do. If it is not over when its first response is out,
 //! or waits for room, it settles: in the loop that has clearly fewest, or where it is.
@@ -23,7 +23,7 @@ pub(super) const PORTER: usize = 0;
 const WINDOW: Duration = Duration::from_millis(10);
 /// It keeps up if at least so great a part of that is left, …
 const LEFT_MIN: u32 = 32;
-/// … and one that is there besides has little to do if it is as much as this.
+/// … and there is one too many if it is as much as this.
 const LEFT_MUCH: u32 = 2;
 
 /// How much of its time is left to a loop that lets clients in.
@@ -73,6 +73,15 @@ impl<H: Handler> Reactor<H> {
         }
     }
 
+    /// Sends one loop away from the door. (One after the other: what it leaves to the others may be as much as they can do.)
+    fn send_from_door(&self) {
+        let last = self.loops.iter().skip(PORTER + 1).rfind(|this| this.is_at_door());
+        if let Some(last) = last {
+            last.at_door.store(false, Ordering::Relaxed);
+            last.inbox.send(Message::Listen);
+        }
+    }
+
     /// Takes a place in another loop, if one has clearly fewer connections than this one.
     pub(super) fn place_elsewhere(&self, index: usize) -> Option<&Loop<H>> {
         let count = |this: &Loop<H>| this.connections.load(Ordering::Relaxed);
@@ -94,32 +103,26 @@ impl<H: Handler> Reactor<H> {
 
 impl<H: Handler> State<H> {
     /// It has waited for something to happen.
-    pub(super) fn mind_door(
-        &mut self,
-        reactor: &Arc<Reactor<H>>,
-        this: &Loop<H>,
-        index: usize,
-        began: Instant,
-    ) {
+    pub(super) fn mind_door(&mut self, reactor: &Reactor<H>, began: Instant) {
         let Some((time, waited)) = self.listening.watch.has_waited(began) else { return };
         if waited < time / LEFT_MIN {
             let there = reactor.loops.iter().filter(|this| this.is_at_door()).count();
             reactor.call_to_door(there);
-        } else if index != PORTER && waited > time / LEFT_MUCH {
-            this.at_door.store(false, Ordering::Relaxed);
-            self.listen(false);
-            // Of a client that came a moment ago only this loop was told.
-            if let Some(porter) = reactor.loops.get(PORTER) {
-                porter.inbox.send(Message::Listen);
-            }
+        } else if waited > time / LEFT_MUCH {
+            reactor.send_from_door();
         }
     }
 
     /// Begins anew to accept connections, if that is for this loop to do: it is told of clients who wait, whoever else was told.
-    pub(super) fn listen_again(&mut self, this: &Loop<H>) {
-        self.listening.resumes = None;
+    pub(super) fn listen_again(&mut self, reactor: &Reactor<H>, this: &Loop<H>) {
+        let was_there = self.listening.resumes.take().is_some() || self.listening.is_on();
         self.listen(false);
-        self.listen(this.is_at_door());
+        if this.is_at_door() {
+            self.listen(true);
+        } else if let (true, Some(porter)) = (was_there, reactor.loops.get(PORTER)) {
+            // It may be that of a client who waits only this loop was told.
+            porter.inbox.send(Message::Listen);
+        }
     }
 
     /// Gives a connection to another loop, where it has a place.
