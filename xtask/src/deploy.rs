@@ -1,5 +1,6 @@
 //! What is in `deploy/`, tried: instances are restarted under load, and no client notices.
 
+mod image;
 mod load;
 mod port;
 mod proxy;
@@ -11,15 +12,17 @@ mod units;
 mod kubernetes;
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::{BufReader, Write as _};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
 
 use load::Outcome;
 
-use crate::server;
+use crate::server::{self, Answer, PATIENCE, read_answer};
 use crate::tools::{need, target_folder, where_possible};
 
 #[derive(Debug, Args)]
@@ -30,7 +33,7 @@ pub(crate) struct Arguments {
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Chore {
-    /// Restart instances behind HAProxy, on an inherited socket, and under systemd, with load: no request may fail.
+    /// Restart instances under load, each way there is: no request may fail. Build the image, and run it.
     Test {
         /// How often, each way
         #[arg(long, default_value_t = RESTARTS)]
@@ -64,6 +67,7 @@ fn test_with(restarts: usize) -> Result<()> {
     told("behind HAProxy", proxy::restart_one_by_one(&site)?);
     told("inherited socket", socket::restart(&site)?);
     told("shared port", port::restart(&site)?);
+    where_possible("the image", image::can_run, || image::try_out(&site))?;
     where_possible("restarts by systemd", systemd::can_run, || {
         systemd::restart(&site).map(|outcome| told("systemd", outcome))
     })
@@ -92,9 +96,22 @@ impl Site {
     }
 }
 
-/// A port that nobody has.
+/// A port that nobody has, and that the kernel gives to nobody who connects: it is needed a while later, and again and again.
 fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    /// Whoever else tries the same begins elsewhere.
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let end = range.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(32768);
+    let ports = 10_000..end.max(10_100);
+    for _ in ports.clone() {
+        let next = std::process::id().wrapping_mul(101).wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(ports.start + next % (ports.end - ports.start))?;
+        let everywhere = [(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()];
+        if TcpListener::bind::<&[SocketAddr]>(&everywhere).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port is free")
 }
 
 /// What the program is called in the units.
@@ -108,6 +125,14 @@ fn edited(name: &str, edits: &[(&str, &str)]) -> Result<String> {
         text = text.replace(from, to);
     }
     Ok(text)
+}
+
+/// What a server on this machine answers.
+fn get(port: u16, target: &str) -> Result<Answer> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(stream, "GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
+    read_answer(&mut BufReader::new(stream))?.context("no answer")
 }
 
 /// A file of `deploy/`.

@@ -140,6 +140,16 @@ pub(crate) fn add_compiler(version: &str) -> Result<()> {
     )
 }
 
+/// Waits for something that may take its time, on a busy machine too.
+pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) -> Result<()> {
+    let began = Instant::now();
+    while !is_so() {
+        ensure!(began.elapsed() < Duration::from_secs(60), "it is not so that {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
 /// Which compiler builds for processors that are not this machine's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Origin {

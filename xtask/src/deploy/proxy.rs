@@ -34,7 +34,19 @@ pub(super) fn restart_one_by_one(site: &Site) -> Result<Outcome> {
         content: site.content.clone().into(),
         ending: Ending::Announced,
     };
-    let load = Load::start(&target);
+    let outcome = restart_each(site, &mut instances, ports, &target).with_context(|| haproxy.errors())?;
+    drop(haproxy);
+    instances.iter_mut().try_for_each(|instance| instance.server.end())?;
+    Ok(outcome)
+}
+
+fn restart_each(
+    site: &Site,
+    instances: &mut [Instance],
+    ports: [u16; 2],
+    target: &Target,
+) -> Result<Outcome> {
+    let load = Load::start(target);
     load.wait_for(50)?;
     for _ in 0..site.restarts.div_ceil(INSTANCES.len()) {
         for (instance, port) in instances.iter_mut().zip(ports) {
@@ -45,10 +57,7 @@ pub(super) fn restart_one_by_one(site: &Site) -> Result<Outcome> {
             instance.wait_for_requests(&load)?;
         }
     }
-    let outcome = load.stop()?;
-    drop(haproxy);
-    instances.iter_mut().try_for_each(|instance| instance.server.end())?;
-    Ok(outcome)
+    load.stop()
 }
 
 /// An instance, and its log.
@@ -82,7 +91,10 @@ impl Instance {
 }
 
 /// HAProxy with the configuration of `deploy/`, on other ports.
-struct Haproxy(Child);
+struct Haproxy {
+    process: Child,
+    log: PathBuf,
+}
 
 impl Haproxy {
     fn start(site: &Site, address: SocketAddr, ports: [u16; 2]) -> Result<Self> {
@@ -113,19 +125,30 @@ impl Haproxy {
             .stdout(file.try_clone()?)
             .stderr(file)
             .spawn()?;
-        let haproxy = Self(process);
+        let haproxy = Self { process, log };
         let began = Instant::now();
         while TcpStream::connect(address).is_err() {
-            ensure!(began.elapsed() < PATIENCE, "HAProxy does not listen: {}", fs::read_to_string(&log)?);
+            ensure!(
+                began.elapsed() < PATIENCE,
+                "HAProxy does not listen: {}",
+                fs::read_to_string(&haproxy.log)?
+            );
             thread::sleep(Duration::from_millis(10));
         }
         Ok(haproxy)
+    }
+
+    /// What its log has of requests that it could not pass on, and of its servers.
+    fn errors(&self) -> String {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines = log.lines().filter(|line| line.contains("Server ") || line.contains(" 503 "));
+        lines.collect::<Vec<_>>().join("\n")
     }
 }
 
 impl Drop for Haproxy {
     fn drop(&mut self) {
-        _ = self.0.kill();
-        _ = self.0.wait().context("it was ours");
+        _ = self.process.kill();
+        _ = self.process.wait();
     }
 }

@@ -2,22 +2,14 @@
 //! sees it fail.
 
 use std::fs::{self, File};
-use std::io::{BufReader, Write as _};
-use std::net::TcpStream;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
 use super::load::{Ending, Load, Outcome, Target};
-use super::{INSTALLED, Site, edited, free_port};
-use crate::server::{Answer, read_answer};
-use crate::tools::{need, output};
+use super::{INSTALLED, Site, edited, free_port, get};
+use crate::tools::{need, output, wait_until};
 
-/// Whatever systemd is asked for is done in this time, on a busy machine too.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// The program's place in the container, where all that is the machine's own is `/usr`.
 const PROGRAM: &str = "/httpling";
 /// And that of what lets the service have a network.
@@ -41,7 +33,7 @@ pub(super) fn can_run() -> Result<()> {
 pub(super) fn restart(site: &Site) -> Result<Outcome> {
     let ports = Ports { http: free_port()?, metrics: free_port()? };
     let machine = Machine::boot(site, &ports)?;
-    machine.wait_until("the socket listens", || machine.has("httpling.socket", "ActiveState=active"))?;
+    wait_until("the socket listens", || machine.has("httpling.socket", "ActiveState=active"))?;
     ensure!(machine.has("httpling.service", "ActiveState=inactive"), "it was started before anybody came");
     let target = Target {
         address: ([127, 0, 0, 1], ports.http).into(),
@@ -65,8 +57,7 @@ pub(super) fn restart(site: &Site) -> Result<Outcome> {
     }
 
     machine.systemctl(&["kill", "--signal=KILL", "httpling.service"])?;
-    machine
-        .wait_until("it comes back", || machine.has("httpling.service", "NRestarts=1\nActiveState=active"))?;
+    wait_until("it comes back", || machine.has("httpling.service", "NRestarts=1\nActiveState=active"))?;
     ensure!(get(ports.http, "/file")?.content == site.content, "it does not serve what it served before");
 
     machine.run(&["mkdir", "--parents", "/run/systemd/system/httpling.service.d"])?;
@@ -99,7 +90,6 @@ fn container() -> Command {
 /// A container in which systemd runs, until this is dropped.
 struct Machine {
     container: Child,
-    log: PathBuf,
 }
 
 impl Machine {
@@ -107,7 +97,6 @@ impl Machine {
     fn boot(site: &Site, ports: &Ports) -> Result<Self> {
         let folder = site.folder.join("machine");
         fs::create_dir_all(&folder)?;
-        let log = folder.join("boot.log");
         let mut command = container();
         command.arg("--boot");
         let units = "/etc/systemd/system";
@@ -134,9 +123,9 @@ impl Machine {
             .arg(format!("--bind-ro={}:/srv/www", site.www().display()))
             // Nobody is asked for a time zone, and nothing is started but the socket and what it needs.
             .args(["systemd.firstboot=no", "systemd.unit=httpling.socket"]);
-        let file = File::create(&log)?;
+        let file = File::create(folder.join("boot.log"))?;
         let container = command.stdout(file.try_clone()?).stderr(file).spawn()?;
-        Ok(Self { container, log })
+        Ok(Self { container })
     }
 
     /// The first process of the container, as it is called here.
@@ -171,16 +160,6 @@ impl Machine {
             self.command(&["systemctl", "show", &properties, unit]).map(|mut command| command.output());
         matches!(said, Ok(Ok(said)) if String::from_utf8_lossy(&said.stdout).trim() == lines)
     }
-
-    fn wait_until(&self, what: &str, is_so: impl Fn() -> bool) -> Result<()> {
-        let began = Instant::now();
-        while !is_so() {
-            let log = || fs::read_to_string(&self.log).unwrap_or_default();
-            ensure!(began.elapsed() < PATIENCE, "it is not so that {what}: {:.4000}", log());
-            thread::sleep(Duration::from_millis(50));
-        }
-        Ok(())
-    }
 }
 
 impl Drop for Machine {
@@ -189,11 +168,4 @@ impl Drop for Machine {
         _ = self.container.kill();
         _ = self.container.wait();
     }
-}
-
-fn get(port: u16, target: &str) -> Result<Answer> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
-    read_answer(&mut BufReader::new(stream))?.context("no answer")
 }
