@@ -52,7 +52,7 @@ use descriptors::Descriptors;
 use event_loop::Loop;
 use httpling_core::{Config, RequestHandler, ServerName};
 use kinds::Kinds;
-use lent::Lent;
+use lent::{Held, Lent};
 use message::{Errand, Message};
 use monitor::Worker;
 use nap::Nap;
@@ -372,6 +372,12 @@ impl<H> Reactor<H> {
     /// Milliseconds since it began that are not over yet: a deadline that counts from here is never early.
     fn now_or_later(&self) -> u64 {
         next_ms().saturating_sub(self.began)
+    }
+
+    /// A connection held so much, and holds so much now.
+    fn lend(&self, held: Held, holds: Held) {
+        self.lent.change(held.pending, holds.pending);
+        self.unsent.change(held.unsent, holds.unsent);
     }
 
     fn message(&self, text: &str) {

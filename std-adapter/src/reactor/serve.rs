@@ -82,8 +82,7 @@ impl<H: Handler> Service<'_, '_, H> {
         let held = Held::by(self.peer);
         let outcome = self.go_on();
         let holds = if outcome == Outcome::Gone { Held::default() } else { Held::by(self.peer) };
-        self.desk.reactor.lent.change(held.pending, holds.pending);
-        self.desk.reactor.unsent.change(held.unsent, holds.unsent);
+        self.desk.reactor.lend(held, holds);
         outcome
     }
 

@@ -4,6 +4,7 @@ use super::door::Watch;
 use super::eviction::IDLE_MIN_MS;
 use super::{Loop, State, deadline, millis, unless_gone};
 use crate::metrics::Event;
+use crate::reactor::lent::Held;
 use crate::reactor::message::Message;
 use crate::reactor::peer::{Peer, Speaker};
 use crate::reactor::poller::{ACCEPT_UNTIL_EMPTY, Listener, Poller, Socket, listener_token};
@@ -183,6 +184,7 @@ impl<H: Handler> State<H> {
         // Nobody else has its socket.
         let added = Arc::get_mut(&mut peer.socket).map_or(Ok(()), |socket| self.poller.add(socket, token));
         if let Err(error) = added {
+            reactor.lend(Held::by(&peer), Held::default());
             unless_gone(reactor, peer, Outcome::Gone);
             this.connections.fetch_sub(1, Ordering::Relaxed);
             reactor.connection_ended();

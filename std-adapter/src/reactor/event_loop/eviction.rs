@@ -69,9 +69,8 @@ impl<H: Handler> State<H> {
             let Some(slot) = self.slab.find(victim) else { return };
             let Some(peer) = &mut slot.peer else { return };
             cut(&slot.socket);
-            let held = Held::by(peer).unsent;
+            reactor.lend(Held::by(peer), Held::default());
             (peer.pending, peer.unsent, peer.speaker) = (Vec::new(), Vec::new(), Speaker::Nobody);
-            reactor.unsent.change(held, 0);
             self.tasks.push_back((victim, Call::Ready));
             reactor.counters.count(Event::Evicted);
             reactor.complain(
