@@ -75,3 +75,31 @@ impl<'b> Input<'b> {
         (self.start, self.filled) = (behind + start, behind + filled);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_split_off_is_taken_when_it_is_rejoined() {
+        let mut buffer = *b"..headcontentnext...";
+        let mut input = Input::new(&mut buffer, 17);
+        input.take(2);
+        let (head, mut behind) = input.split(4);
+        assert_eq!((head, behind.arrived()), (&b"head"[..], &b"contentnext"[..]));
+        behind.take(7);
+        let used = behind.used();
+        input.rejoin(4, used);
+        assert_eq!(input.arrived(), b"next");
+        assert!(!input.is_full());
+        input.free().fill(b'!');
+        input.fill(3);
+        assert!(input.is_full());
+        input.make_room();
+        assert_eq!(input.arrived(), b"next!!!");
+        assert_eq!(input.free().len(), input.capacity() - 7);
+        input.take(7);
+        input.make_room();
+        assert_eq!(input.free().len(), input.capacity());
+    }
+}

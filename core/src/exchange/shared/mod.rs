@@ -120,8 +120,8 @@ pub(crate) struct Shared<'a> {
     /// Where in the buffer this response begins; finished ones are before it.
     response_at: usize,
     /// Something of this response has left.
-    pub(crate) has_left: bool,
-    /// It is worth an answer that leaves in pieces.
+    has_left: bool,
+    /// The head may leave in pieces: the buffer is too small for any.
     leaves_in_pieces: bool,
     /// Where the content, or the chunk, that is being collected begins: behind a gap.
     content_at: usize,
@@ -220,7 +220,7 @@ impl<'a> Shared<'a> {
 
     /// Writes what the finished responses before this one take of the buffer.
     #[cold]
-    pub(crate) fn flush_earlier(&mut self) {
+    fn flush_earlier(&mut self) {
         let gone = self.response_at;
         if gone == 0 || self.broken().is_some() {
             return;
