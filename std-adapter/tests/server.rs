@@ -14,7 +14,7 @@ use common::{Client, Ending, PATIENCE, is_reset, status, value};
 use httpling::{Limits, Version};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 // ---- listening ----
 
@@ -176,6 +176,28 @@ fn a_server_of_http_10_serves_one_request_per_connection() {
     client.send(format!("{GET}{GET}"));
     let reply = client.last_reply();
     assert!(reply.head.starts_with("HTTP/1.0 200 OK\r\n"), "{}", reply.head);
+}
+
+/// A thread keeps its date as long as no time passes: not longer.
+#[test]
+fn the_date_goes_on_with_the_time() {
+    let (server, _) = Demo::serve(quiet().threads(1));
+    let second = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    // One connection: its loop wakes up for the request alone.
+    let mut client = server.client();
+    for _ in 0..3 {
+        // The system's tick may be some milliseconds behind.
+        let earliest = second(SystemTime::now() - Duration::from_millis(100));
+        client.send(GET);
+        let (mut answer, mut piece) = (String::new(), [0; 1000]);
+        while !answer.ends_with("Hello there") {
+            let count = client.try_read(&mut piece).unwrap();
+            answer.push_str(str::from_utf8(&piece[..count]).unwrap());
+        }
+        let date = second(httpdate::parse_http_date(value(&answer, "Date").unwrap()).unwrap());
+        assert!((earliest..=second(SystemTime::now())).contains(&date), "{earliest}: {answer}");
+        std::thread::sleep(Duration::from_millis(1100)); // The next second.
+    }
 }
 
 #[test]
