@@ -2,7 +2,7 @@
 
 use super::door::Watch;
 use super::eviction::IDLE_MIN_MS;
-use super::{Loop, State, deadline, millis, unless_gone};
+use super::{Loop, PAUSE, State, deadline, millis, unless_gone};
 use crate::metrics::Event;
 use crate::reactor::lent::Held;
 use crate::reactor::message::Message;
@@ -82,6 +82,9 @@ impl<H: Handler> State<H> {
             };
             if result.is_ok() {
                 queue.is_on = on;
+            } else if on {
+                // There is no memory for it. Nobody else may be there for those who come.
+                self.listening.resumes = Some(self.now + millis(PAUSE));
             }
         }
     }
