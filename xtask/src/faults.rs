@@ -47,7 +47,7 @@ const fn file_fault(call: &'static str, error: &'static str, file: &'static str,
     Fault { call, error, file: Some(file), seen }
 }
 
-const FAULTS: [Fault; 22] = [
+const FAULTS: [Fault; 23] = [
     fault("accept4", "EMFILE", Seen::Nothing),
     fault("accept4", "ENFILE", Seen::Nothing),
     fault("accept4", "ENOBUFS", Seen::Nothing),
@@ -55,6 +55,7 @@ const FAULTS: [Fault; 22] = [
     fault("accept4", "ECONNABORTED", Seen::Nothing),
     fault("accept4", "EPROTO", Seen::Nothing),
     fault("accept4", "EINTR", Seen::Nothing),
+    fault("epoll_ctl", "ENOMEM", Seen::Cut),
     fault("epoll_pwait", "EINTR", Seen::Nothing),
     fault("recvfrom", "EINTR", Seen::Nothing),
     fault("recvfrom", "ECONNRESET", Seen::Cut),
