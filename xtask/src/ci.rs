@@ -72,6 +72,10 @@ pub(crate) fn run() -> Result<()> {
     })?;
     step("measuring: tests", || tools::run(measuring("test").args(["--package", "httpling-load"])))?;
     step("examples", || tools::run(cargo().args(["build", "--workspace", "--examples"])))?;
+    step("packages", || {
+        // Each must build from what is in it. (The second is built with the first one's package, which nobody has yet.)
+        tools::run(cargo().args(["package", "--quiet", "--allow-dirty"]).args(PUBLISHED))
+    })?;
     step("system calls that fail", faults::run)?;
     step("restarts under load", deploy::test)?;
     step("board: lints", board::lint)?;
