@@ -15,6 +15,7 @@
 //! before one waits for its client ([`stream`]), or when one was found waiting for something else ([`monitor`]), another thread
 //! takes the loop. Requests of a [kind](kinds) that was found waiting go to another thread up front.
 //!
+//! One loop lets clients in, and others help it when it does not keep up; who stays settles in the loop that has fewest.
 //! What a connection at rest keeps is in [`peer`]: no buffers, no thread.
 
 mod descriptors;

@@ -1,9 +1,9 @@
 //! Which loops let clients in?
 //!
 //! One, as long as it keeps up. While it is awake it finds the next client by itself; if others watched for clients, too, one of
-//! those that sleep would be woken, and to wake another core costs the client's more than all the rest of a connection that is
-//! used once. When it has hardly a moment left, or is held up by a handler, it calls others to the door, as many as are there;
-//! when one of them has little to do, the last leaves.
+//! those that sleep would be woken, and to wake a core is among the dearest things of a connection that is used once: for the
+//! core that does it, which is the client's where that is on the same machine. When it has hardly a moment left, or is held up by
+//! a handler, it calls others to the door, as many as are there; when one of them has little to do, the last leaves.
 //!
 //! So a connection begins where it was let in, whatever the others have to do. If it is not over when its first response is out,
 //! or waits for room, it settles: in the loop that has clearly fewest, or where it is.
