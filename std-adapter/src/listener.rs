@@ -141,6 +141,7 @@ impl Listener {
     }
 
     #[cfg(not(target_os = "linux"))]
+    #[allow(clippy::unused_self)] // It is asked in the same way everywhere.
     pub(crate) fn turns_away(&self) -> bool {
         false
     }
