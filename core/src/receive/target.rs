@@ -36,7 +36,7 @@ pub enum Target<'a> {
 impl<'a> Target<'a> {
     /// The view on a target that [`resource`] has accepted.
     pub(crate) fn new(method: Method<'_>, target: &'a [u8]) -> Self {
-        if method == Method::Connect {
+        if matches!(method, Method::Connect) {
             return Self::Authority(target);
         }
         if let Some((scheme, authority, rest)) = split_absolute(target) {
@@ -93,7 +93,7 @@ impl<'a> Resource<'a> {
     /// [`RequestError::Target`] for a form that is none of the four, or not one that `method` may have.
     pub(crate) fn parse(method: Method<'_>, target: &'a [u8]) -> Result<Self, RequestError> {
         let (is_right, rest) = match target {
-            _ if method == Method::Connect => {
+            _ if matches!(method, Method::Connect) => {
                 let is_right = is_authority(target, Port::Required);
                 return if is_right {
                     Ok(Self { path: target, query: None })
@@ -102,7 +102,7 @@ impl<'a> Resource<'a> {
                 };
             }
             [b'/', ..] => (true, target),
-            b"*" => (method == Method::Options, target),
+            b"*" => (matches!(method, Method::Options), target),
             _ => match split_absolute(target) {
                 // Userinfo is no part of a request's authority: "treat its presence as an error" (RFC 9110 §4.2.4).
                 Some((scheme, authority, rest)) => (
