@@ -92,30 +92,26 @@ impl<'a> Resource<'a> {
     /// # Errors
     /// [`RequestError::Target`] for a form that is none of the four, or not one that `method` may have.
     pub(crate) fn parse(method: Method<'_>, target: &'a [u8]) -> Result<Self, RequestError> {
-        let (is_right, rest) = match target {
-            _ if matches!(method, Method::Connect) => {
-                let is_right = is_authority(target, Port::Required);
-                return if is_right {
-                    Ok(Self { path: target, query: None })
-                } else {
-                    Err(RequestError::Target)
-                };
+        let rest = match (method, target) {
+            (Method::Connect, _) if is_authority(target, Port::Required) => {
+                return Ok(Self { path: target, query: None });
             }
-            [b'/', ..] => (true, target),
-            b"*" => (matches!(method, Method::Options), target),
+            (Method::Connect, _) => return Err(RequestError::Target),
+            (_, [b'/', ..]) | (Method::Options, b"*") => target,
             _ => match split_absolute(target) {
                 // Userinfo is no part of a request's authority: "treat its presence as an error" (RFC 9110 §4.2.4).
-                Some((scheme, authority, rest)) => (
-                    is_scheme(scheme)
+                Some((scheme, authority, rest))
+                    if is_scheme(scheme)
                         && is_authority(authority, Port::Optional)
-                        && !matches!(authority, [] | [b':', ..]),
-                    rest,
-                ),
-                None => (false, target),
+                        && !matches!(authority, [] | [b':', ..]) =>
+                {
+                    rest
+                }
+                _ => return Err(RequestError::Target),
             },
         };
         let (path, query) = split_query(rest);
-        if is_right { Ok(Self { path, query }) } else { Err(RequestError::Target) }
+        Ok(Self { path, query })
     }
 }
 
@@ -206,21 +202,21 @@ fn is_ipv6(octets: &[u8]) -> bool {
             // There is no group before this colon: it is the first of all, or the second of two.
             b':' if at == 0 && octets.starts_with(b"::") => {}
             b':' if at > 0 && !is_shortened => is_shortened = true,
+            // An IPv4 address takes the place of the last two groups.
             b'.' if is_ipv4(octets.get(at - digits..).unwrap_or_default()) => {
-                return is_whole(groups + 2, is_shortened);
+                groups += 1;
+                break;
             }
             _ if octets::is(octet, HEX) && digits < 4 => digits += 1,
             _ => return false,
         }
     }
-    match digits {
-        0 => octets.ends_with(b"::") && is_whole(groups, is_shortened),
-        _ => is_whole(groups + 1, is_shortened),
+    if digits > 0 {
+        groups += 1;
+    } else if !octets.ends_with(b"::") {
+        return false;
     }
-}
-
-/// `::` stands for at least one group.
-fn is_whole(groups: usize, is_shortened: bool) -> bool {
+    // `::` stands for at least one group.
     if is_shortened { groups < 8 } else { groups == 8 }
 }
 
