@@ -2,7 +2,7 @@
 
 use crate::syntax::error::RequestError;
 use crate::syntax::method::Method;
-use crate::syntax::octets::{self, HEX, REG_NAME};
+use crate::syntax::octets::{self, DIGIT, HEX, REG_NAME, SCHEME};
 use core::fmt;
 
 /// A request-target, in one of its four forms. The octets are as they were sent: percent-encoding
@@ -138,8 +138,7 @@ fn split_query(target: &[u8]) -> (&[u8], Option<&[u8]>) {
 
 /// `ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )`
 fn is_scheme(octets: &[u8]) -> bool {
-    let word = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'-' | b'.');
-    octets.first().is_some_and(u8::is_ascii_alphabetic) && octets.iter().all(word)
+    octets.first().is_some_and(u8::is_ascii_alphabetic) && octets::are(octets, SCHEME)
 }
 
 /// May the port be left out?
@@ -163,7 +162,7 @@ pub(crate) fn is_authority(octets: &[u8], port: Port) -> bool {
         None | Some([]) => port == Port::Optional,
         Some([b':', digits @ ..]) => {
             let enough = port == Port::Optional || !(digits.is_empty() || host_end == 0);
-            enough && digits.iter().all(u8::is_ascii_digit)
+            enough && octets::are(digits, DIGIT)
         }
         Some(_) => false,
     }
@@ -184,10 +183,8 @@ fn end_of_reg_name(octets: &[u8]) -> usize {
 /// What stands between the brackets: `IPv6address`, or `"v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" )`.
 fn is_ip_literal(octets: &[u8]) -> bool {
     let [b'v' | b'V', future @ ..] = octets else { return is_ipv6(octets) };
-    let digits = octets::end_of(HEX, future, 0);
-    let Some([b'.', address @ ..]) = future.get(digits..) else { return false };
-    let is_address_octet = |&octet: &u8| octet == b':' || octets::is(octet, REG_NAME);
-    digits > 0 && !address.is_empty() && address.iter().all(is_address_octet)
+    let Some((digits @ [_, ..], address @ [_, ..])) = octets::split_once(future, b'.') else { return false };
+    octets::are(digits, HEX) && address.iter().all(|&octet| octet == b':' || octets::is(octet, REG_NAME))
 }
 
 /// Eight groups of one to four hexadecimal digits; one run of groups may be left out as `::`; the last two may be an

@@ -18,6 +18,10 @@ pub(crate) const TARGET_BY_BROWSERS: u8 = 1 << 3;
 pub(crate) const REG_NAME: u8 = 1 << 4;
 /// A hexadecimal digit.
 pub(crate) const HEX: u8 = 1 << 5;
+/// A decimal digit.
+pub(crate) const DIGIT: u8 = 1 << 6;
+/// May stand in a URI scheme behind its first letter (RFC 3986 §3.1).
+pub(crate) const SCHEME: u8 = 1 << 7;
 
 static CLASSES: [u8; 256] = classes();
 
@@ -45,6 +49,12 @@ const fn classes() -> [u8; 256] {
         }
         if octet.is_ascii_hexdigit() {
             class |= HEX;
+        }
+        if octet.is_ascii_digit() {
+            class |= DIGIT;
+        }
+        if matches!(octet, b'+' | b'-' | b'.') || octet.is_ascii_alphanumeric() {
+            class |= SCHEME;
         }
         // The table has one row for each octet, so the index is in range; evaluated while compiling.
         #[allow(clippy::indexing_slicing)]
@@ -331,6 +341,8 @@ mod tests {
             assert_eq!(is(octet, TARGET_BY_BROWSERS), b"\"<>\\^`{|}".contains(&octet), "{octet}");
             assert_eq!(is(octet, REG_NAME), unreserved || sub_delims, "{octet}");
             assert_eq!(is(octet, HEX), octet.is_ascii_hexdigit(), "{octet}");
+            assert_eq!(is(octet, DIGIT), octet.is_ascii_digit(), "{octet}");
+            assert_eq!(is(octet, SCHEME), alphanumeric || b"+-.".contains(&octet), "{octet}");
         }
     }
 
