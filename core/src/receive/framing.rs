@@ -44,7 +44,7 @@ impl Coding {
         };
         let mut first = self == Self::Absent;
         for member in octets::list(value) {
-            coding = match (member.eq_ignore_ascii_case(b"chunked"), coding) {
+            coding = match (octets::is_word(member, b"chunked"), coding) {
                 (true, _) if first => Self::Chunked,
                 (true, Self::NotChunked) => Self::Unknown,
                 // "A sender MUST NOT apply the chunked transfer coding more than once" (RFC 9112 §7).
