@@ -87,7 +87,9 @@ fn a_client_that_does_not_take_its_content_is_cut_off() {
     let mut session = Session::new(&mut input, &mut output, &Config::DEFAULT);
     receive(&mut session, b"GET / HTTP/1.0\r\n\r\n");
     let mut wire = Narrow { room: OUTPUT, written: 0 };
+    assert!(!session.connection().is_sending());
     assert_eq!(session.advance(&mut wire, &mut Page), Progress::NeedRoom);
+    assert!(session.connection().is_sending(), "whoever drives it looks for room, and not for more to do");
     session.timed_out(&mut wire, &mut Page);
     let reason = CloseReason::Broken(SendError::Transport(ErrorKind::TimedOut));
     assert_eq!(session.advance(&mut wire, &mut Page), Progress::Close(reason));
