@@ -44,6 +44,7 @@ mod common;
 use common::demo::{Demo, GET, quiet};
 use common::{Client, Ending, PATIENCE, Process, run};
 use httpling::Limits;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -73,6 +74,27 @@ impl Program {
     fn client(&self) -> Client {
         self.process.client()
     }
+}
+
+/// The table above: `file.rs`, and names of tests in it.
+#[test]
+fn the_table_names_tests_that_there_are() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let rows = include_str!("promises.rs").lines().filter_map(|line| line.strip_prefix("//! | "));
+    let mut seen = 0;
+    for row in rows {
+        let mut text = String::new();
+        // What stands between two marks is every other part.
+        for word in row.split('`').skip(1).step_by(2) {
+            if word.strip_suffix(".rs").is_some() {
+                text = std::fs::read_to_string(folder.join(word)).unwrap_or_else(|_| panic!("no {word}"));
+            } else if word.bytes().all(|octet| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'_')) {
+                assert!(text.contains(&format!("fn {word}()")), "no {word}: {row}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 20, "the tests are found");
 }
 
 const FILE: &str = "GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n";
