@@ -64,6 +64,12 @@ pub struct Builder {
     listeners: Vec<Listener>,
 }
 
+/// Longer than anybody waits, and short enough to be reckoned with: a hundred years.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// More threads than any system has.
+const SPARES_MAX: usize = 1 << 24;
+
 /// Sockets of a server. More, and a loop could take their numbers for those of connections.
 const LISTENERS_MAX: usize = 64;
 
@@ -149,7 +155,7 @@ impl Builder {
     /// does of which nobody knew.
     #[must_use]
     pub fn spare_threads_max(mut self, threads: usize) -> Self {
-        self.settings.spares = threads.max(1);
+        self.settings.spares = threads.clamp(1, SPARES_MAX);
         self
     }
 
@@ -164,7 +170,7 @@ impl Builder {
     /// How long they wait. Default: 5 s, then 503 with `Retry-After`: whoever asked has given up.
     #[must_use]
     pub fn queue_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.queue_patience = timeout;
+        self.settings.queue_patience = timeout.min(FOREVER);
         self
     }
 
@@ -208,14 +214,14 @@ impl Builder {
     /// [`accept_pause_max`](Self::accept_pause_max), and the longest idle connection is closed. Default: 50 ms.
     #[must_use]
     pub fn accept_pause(mut self, pause: Duration) -> Self {
-        self.settings.accept_pause = pause;
+        self.settings.accept_pause = pause.min(FOREVER);
         self
     }
 
     /// The longest such pause. Default: 1 s.
     #[must_use]
     pub fn accept_pause_max(mut self, pause: Duration) -> Self {
-        self.settings.accept_pause_max = pause;
+        self.settings.accept_pause_max = pause.min(FOREVER);
         self
     }
 
@@ -231,21 +237,21 @@ impl Builder {
     /// How long a new connection may be silent. Default: 10 s; it is closed without a word.
     #[must_use]
     pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.rates.first_byte = timeout;
+        self.settings.rates.first_byte = timeout.min(FOREVER);
         self
     }
 
     /// How long a request's head may take, from its first byte to its last. Default: 10 s, then 408.
     #[must_use]
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.rates.head = timeout;
+        self.settings.rates.head = timeout.min(FOREVER);
         self
     }
 
     /// How long a connection may be silent between two requests. Default: 15 s; it is closed without a word.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.rates.idle = timeout;
+        self.settings.rates.idle = timeout.min(FOREVER);
         self
     }
 
@@ -254,14 +260,14 @@ impl Builder {
     #[doc(alias = "timeout")]
     #[must_use]
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.rates.content = timeout;
+        self.settings.rates.content = timeout.min(FOREVER);
         self
     }
 
     /// How long a client may take nothing of what is sent to it. Default: 30 s, then the connection is cut.
     #[must_use]
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.rates.write = timeout;
+        self.settings.rates.write = timeout.min(FOREVER);
         self
     }
 
@@ -280,7 +286,7 @@ impl Builder {
     /// a client still sends after its last response, so that it gets that. Default: 1 s; at most [`Limits::drain_bytes_max`].
     #[must_use]
     pub fn discard_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.discard = timeout;
+        self.settings.discard = timeout.min(FOREVER);
         self
     }
 
@@ -288,14 +294,14 @@ impl Builder {
     /// long as it likes, and holds up nobody else, but somebody should know.
     #[must_use]
     pub fn handler_time_logged(mut self, time: Duration) -> Self {
-        self.settings.handler_time_logged = time;
+        self.settings.handler_time_logged = time.min(FOREVER);
         self
     }
 
     /// How long running requests may go on after [`ShutdownHandle::shutdown`](crate::ShutdownHandle::shutdown). Default: 10 s.
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.drain = timeout;
+        self.settings.drain = timeout.min(FOREVER);
         self
     }
 

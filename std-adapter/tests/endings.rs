@@ -162,6 +162,50 @@ fn a_client_that_reads_slowly_is_not_cut_off() {
     assert!(content == large());
 }
 
+/// Who wants no deadline says so with the longest one that there is.
+#[test]
+fn deadlines_may_be_as_long_as_can_be_said() {
+    let forever = Duration::MAX;
+    let builder = quiet().threads(1).first_byte_timeout(forever).head_timeout(forever).idle_timeout(forever);
+    let builder = builder.read_timeout(forever).write_timeout(forever).discard_timeout(forever);
+    let builder = builder.queue_timeout(forever).handler_time_logged(forever).drain_timeout(forever);
+    let builder = builder.accept_pause(forever).accept_pause_max(forever);
+    let builder = builder.spare_threads_max(usize::MAX).queue_max(usize::MAX).connections_max(usize::MAX);
+    let builder =
+        builder.lent_bytes_max(usize::MAX).unsent_bytes_max(usize::MAX).descriptors_reserved(usize::MAX);
+    let (server, demo) = Demo::serve(builder);
+    // Each of them waits for something else, and so does the last one in its handler.
+    let mut clients = [
+        ("", GET, "Hello there"),
+        ("GET / HTTP/1.1\r\nHo", "st: a\r\n\r\n", "Hello there"),
+        ("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\nhalf", "half", "halfhalf"),
+        (
+            "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+            "4\r\nhalf\r\n0\r\n\r\n",
+            "halfhalf",
+        ),
+        ("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n", "", "Hello at last"),
+    ]
+    .map(|(begin, end, answer)| {
+        let mut client = server.client();
+        client.send(begin);
+        (client, end, answer)
+    });
+    demo.gate.wait_for(1);
+    let mut slow = server.client();
+    slow.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(slow.has_something_within(PATIENCE));
+    demo.gate.open();
+    for (client, end, answer) in &mut clients {
+        client.send(end);
+        assert_eq!(client.reply().text(), *answer);
+    }
+    assert!(slow.reply().content == large());
+    // Now all are idle.
+    server.handle.shutdown();
+    server.join();
+}
+
 // ---- handlers that fail ----
 
 #[test]
