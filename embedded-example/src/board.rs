@@ -62,6 +62,29 @@ pub fn uptime_ms() -> u64 {
     critical_section::with(|token| UPTIME_MS.borrow(token).get())
 }
 
+/// A moment of the last seven weeks, to count from. 32 bits are enough for every patience, and half the code.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment(u32);
+
+impl Moment {
+    /// This one.
+    pub fn now() -> Self {
+        let [a, b, c, d, ..] = uptime_ms().to_le_bytes();
+        Self(u32::from_le_bytes([a, b, c, d]))
+    }
+
+    /// Milliseconds since then.
+    pub fn elapsed_ms(self) -> u32 {
+        Self::now().0.wrapping_sub(self.0)
+    }
+
+    /// So much later, but not later than now.
+    #[must_use]
+    pub fn later_by(self, milliseconds: u32) -> Self {
+        Self(self.0.wrapping_add(milliseconds.min(self.elapsed_ms())))
+    }
+}
+
 /// Starts the clock and the card. `None` when called a second time.
 pub fn start() -> Option<Card> {
     let mut clock = Peripherals::take()?.SYST;

@@ -21,7 +21,7 @@ use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, IpCidr, Ipv4Address};
 
-use crate::board::{self, Card, FRAME_BYTES, RECEIVE_BYTES, SEND_BYTES};
+use crate::board::{self, Card, FRAME_BYTES, Moment, RECEIVE_BYTES, SEND_BYTES};
 use crate::net::Frames;
 use crate::stream::Stream;
 
@@ -111,10 +111,10 @@ enum Phase {
 
 impl Phase {
     /// How long a client may stay in a phase, counted from its beginning, in milliseconds.
-    const fn limit_ms(self) -> u64 {
+    const fn limit_ms(self) -> u32 {
         match self {
             // Nobody waits; or `Stream` watches the time.
-            Self::Vacant | Self::Serving => u64::MAX,
+            Self::Vacant | Self::Serving => u32::MAX,
             Self::Silent | Self::Receiving | Self::Draining => 10_000,
             Self::Idle => 15_000,
             Self::Sending | Self::Closing => 30_000,
@@ -123,9 +123,9 @@ impl Phase {
     }
 
     /// The same when somebody waits for the socket.
-    const fn limit_when_pressed_ms(self) -> u64 {
+    const fn limit_when_pressed_ms(self) -> u32 {
         match self {
-            Self::Vacant | Self::Serving => u64::MAX,
+            Self::Vacant | Self::Serving => u32::MAX,
             Self::Idle | Self::Leaving => 0,
             Self::Silent => 500,
             Self::Receiving | Self::Draining | Self::Sending | Self::Closing => 2_000,
@@ -142,7 +142,8 @@ impl Phase {
 struct Seat {
     handle: SocketHandle,
     phase: Phase,
-    since_ms: u64,
+    /// When it entered its phase.
+    since: Moment,
     /// Nobody has told the application about this client yet.
     is_fresh: bool,
     /// How many bytes waited when the application last looked.
@@ -150,13 +151,9 @@ struct Seat {
 }
 
 impl Seat {
-    fn enter(&mut self, phase: Phase, now_ms: u64) {
+    fn enter(&mut self, phase: Phase) {
         self.phase = phase;
-        self.since_ms = now_ms;
-    }
-
-    fn elapsed_ms(&self, now_ms: u64) -> u64 {
-        now_ms.saturating_sub(self.since_ms)
+        self.since = Moment::now();
     }
 
     /// Is there anything that the application has not seen?
@@ -220,7 +217,13 @@ impl Network {
             let mut socket = Socket::new(SocketBuffer::new(incoming), SocketBuffer::new(outgoing));
             // Responses are written whole, so there is nothing to wait for before sending.
             socket.set_nagle_enabled(false);
-            Seat { handle: sockets.add(socket), phase: Phase::Vacant, since_ms: 0, is_fresh: false, seen: 0 }
+            Seat {
+                handle: sockets.add(socket),
+                phase: Phase::Vacant,
+                since: Moment::now(),
+                is_fresh: false,
+                seen: 0,
+            }
         });
         Some(Self { interface, frames, sockets, seats })
     }
@@ -238,9 +241,8 @@ impl Network {
     fn move_frames(&mut self) -> bool {
         self.frames.set_listening(self.listening());
         let result = self.interface.poll(now(), &mut self.frames, &mut self.sockets);
-        let now_ms = board::uptime_ms();
         for index in 0..CONNECTIONS {
-            self.keep_seat(index, now_ms);
+            self.keep_seat(index);
         }
         result != PollResult::None
     }
@@ -250,7 +252,7 @@ impl Network {
     }
 
     /// Follows what the network did to a socket.
-    fn keep_seat(&mut self, index: usize, now_ms: u64) {
+    fn keep_seat(&mut self, index: usize) {
         let Some(seat) = self.seats.get_mut(index) else { return };
         let socket = self.sockets.get_mut::<Socket<'_>>(seat.handle);
         match socket.state() {
@@ -259,12 +261,12 @@ impl Network {
             State::Closed | State::TimeWait => {
                 // Refused only for port 0, or for a socket in use.
                 let _ = socket.listen(PORT);
-                seat.enter(Phase::Vacant, now_ms);
+                seat.enter(Phase::Vacant);
             }
             State::Listen | State::SynSent => seat.phase = Phase::Vacant,
             State::SynReceived | State::Established | State::CloseWait => {
                 if seat.phase == Phase::Vacant {
-                    seat.enter(Phase::Silent, now_ms);
+                    seat.enter(Phase::Silent);
                     seat.is_fresh = true;
                     seat.seen = 0;
                 }
@@ -275,13 +277,13 @@ impl Network {
                 // A client that still sends would lose what it has not read to a reset.
                 let phase = if socket.send_queue() > 0 { Phase::Closing } else { Phase::Leaving };
                 if seat.phase != phase {
-                    seat.enter(phase, now_ms);
+                    seat.enter(phase);
                 }
             }
         }
         // The phases between are ended by the application, so that it can say why.
         if matches!(seat.phase, Phase::Closing | Phase::Leaving)
-            && seat.elapsed_ms(now_ms) > seat.phase.limit_ms()
+            && seat.since.elapsed_ms() > seat.phase.limit_ms()
         {
             socket.abort();
         }
@@ -289,37 +291,38 @@ impl Network {
 
     /// Takes a socket from the client that deserves it least. Says whether there was one.
     fn make_room(&mut self) -> bool {
-        let now_ms = board::uptime_ms();
-        let sockets = &self.sockets;
-        let victim = self
-            .seats
-            .iter_mut()
-            .filter_map(|seat| {
-                let overdue_ms = seat.elapsed_ms(now_ms).checked_sub(seat.phase.limit_when_pressed_ms())?;
-                // A reset overtakes what is still on its way, and the client would never read it.
-                let is_confirmed = sockets.get::<Socket<'_>>(seat.handle).send_queue() == 0;
-                let is_finished = seat.phase.is_finished();
-                (is_confirmed || !is_finished).then_some((is_finished, overdue_ms, seat))
-            })
-            .max_by_key(|&(is_finished, overdue_ms, _)| (is_finished, overdue_ms));
-        let Some((_, _, seat)) = victim else { return false };
+        let mut victim = None;
+        let mut most = None;
+        for seat in &mut self.seats {
+            let overdue_ms = seat.since.elapsed_ms().checked_sub(seat.phase.limit_when_pressed_ms());
+            let is_finished = seat.phase.is_finished();
+            // A reset overtakes what is still on its way, and the client would never read it.
+            let is_confirmed = self.sockets.get::<Socket<'_>>(seat.handle).send_queue() == 0;
+            let claim = overdue_ms
+                .filter(|_| is_confirmed || !is_finished)
+                .map(|overdue_ms| (is_finished, overdue_ms));
+            if claim > most {
+                most = claim;
+                victim = Some(seat);
+            }
+        }
+        let Some(seat) = victim else { return false };
         self.sockets.get_mut::<Socket<'_>>(seat.handle).abort();
         // The reset has to go out before the socket forgets whom it is for.
         self.interface.poll_egress(now(), &mut self.frames, &mut self.sockets);
         let _ = self.sockets.get_mut::<Socket<'_>>(seat.handle).listen(PORT);
-        seat.enter(Phase::Vacant, now_ms);
+        seat.enter(Phase::Vacant);
         true
     }
 
     /// Lets the application have a turn with a connection, if there is anything for it. Says whether there was.
     fn attend(&mut self, index: usize, advance: impl FnOnce(bool, &mut Stream<'_>) -> Progress) -> bool {
-        let now_ms = board::uptime_ms();
         let Some(seat) = self.seats.get_mut(index) else { return false };
         let socket = self.sockets.get_mut::<Socket<'_>>(seat.handle);
         if matches!(seat.phase, Phase::Vacant | Phase::Closing | Phase::Leaving) {
             return false;
         }
-        let is_late = seat.elapsed_ms(now_ms) > seat.phase.limit_ms();
+        let is_late = seat.since.elapsed_ms() > seat.phase.limit_ms();
         if is_late && matches!(seat.phase, Phase::Silent | Phase::Idle) {
             socket.close();
             return true;
@@ -335,7 +338,6 @@ impl Network {
         let progress = advance(fresh, &mut stream);
         let moved = stream.close();
 
-        let now_ms = board::uptime_ms();
         let Some(seat) = self.seats.get_mut(index) else { return false };
         let socket = self.sockets.get_mut::<Socket<'_>>(seat.handle);
         if seat.phase != Phase::Serving {
@@ -346,27 +348,26 @@ impl Network {
         seat.seen = if moved.received > 0 { 0 } else { socket.recv_queue() };
         match progress {
             Progress::Idle if before == Phase::Idle && moved.is_nothing() => seat.phase = Phase::Idle,
-            Progress::Idle => seat.enter(Phase::Idle, now_ms),
+            Progress::Idle => seat.enter(Phase::Idle),
             // From its first byte on, however it drips.
             Progress::Receiving if before == Phase::Receiving && moved.is_nothing() => seat.phase = before,
-            Progress::Receiving => seat.enter(Phase::Receiving, now_ms),
+            Progress::Receiving => seat.enter(Phase::Receiving),
             Progress::Draining if before == Phase::Draining => seat.phase = before,
-            Progress::Draining => seat.enter(Phase::Draining, now_ms),
+            Progress::Draining => seat.enter(Phase::Draining),
             Progress::Sending if before == Phase::Sending => {
                 seat.phase = before;
                 // Who takes little at a time has little time.
-                let earned_ms = moved.sent as u64 * Stream::PATIENCE_PER_BYTE_MS;
-                seat.since_ms = now_ms.min(seat.since_ms.saturating_add(earned_ms));
+                seat.since = seat.since.later_by(Stream::earned_ms(moved.sent));
             }
-            Progress::Sending => seat.enter(Phase::Sending, now_ms),
+            Progress::Sending => seat.enter(Phase::Sending),
             // `keep_seat` sees what has become of the socket.
             Progress::Close => {
                 socket.close();
-                seat.enter(Phase::Closing, now_ms);
+                seat.enter(Phase::Closing);
             }
             Progress::Abort => {
                 socket.abort();
-                seat.enter(Phase::Closing, now_ms);
+                seat.enter(Phase::Closing);
             }
         }
         true

@@ -8,16 +8,16 @@
 use embedded_io::{ErrorKind, ErrorType, Read, Write};
 use smoltcp::socket::tcp::State;
 
-use crate::board;
+use crate::board::{self, Moment};
 use crate::server::Network;
 
 /// One connection, for as long as an application has its turn.
 pub struct Stream<'a> {
     network: &'a mut Network,
     index: usize,
-    deadline_ms: u64,
-    /// The same when others wait for their turn.
-    deadline_when_pressed_ms: u64,
+    began: Moment,
+    /// How long the turn may take from then on. Nothing for who is late.
+    patience_ms: u32,
     /// Bytes that were read, and still are in the socket.
     taken: usize,
     moved: Moved,
@@ -38,20 +38,24 @@ impl Moved {
 
 impl<'a> Stream<'a> {
     /// How long an application may wait for its client in one turn, when nothing moves.
-    const PATIENCE_MS: u64 = 10_000;
+    const PATIENCE_MS: u32 = 10_000;
     /// The same when others wait too, for their turn.
-    const PATIENCE_WHEN_PRESSED_MS: u64 = 500;
+    const PATIENCE_WHEN_PRESSED_MS: u32 = 500;
     /// What a byte, either way, adds to that: whoever keeps up 500 bytes a second may go on.
-    pub(crate) const PATIENCE_PER_BYTE_MS: u64 = 2;
+    const PATIENCE_PER_BYTE_MS: u32 = 2;
+
+    /// The time that so many bytes earn.
+    pub(crate) fn earned_ms(bytes: usize) -> u32 {
+        u32::try_from(bytes).unwrap_or(u32::MAX).saturating_mul(Self::PATIENCE_PER_BYTE_MS)
+    }
 
     /// A turn that begins now. Who is late has no time left.
     pub(crate) fn new(network: &'a mut Network, index: usize, is_late: bool) -> Self {
-        let now_ms = if is_late { 0 } else { board::uptime_ms() };
         Self {
             network,
             index,
-            deadline_ms: if is_late { 0 } else { now_ms + Self::PATIENCE_MS },
-            deadline_when_pressed_ms: now_ms + Self::PATIENCE_WHEN_PRESSED_MS,
+            began: Moment::now(),
+            patience_ms: if is_late { 0 } else { Self::PATIENCE_MS },
             taken: 0,
             moved: Moved::default(),
         }
@@ -94,7 +98,7 @@ impl<'a> Stream<'a> {
 
     /// Has this connection used up its time?
     pub fn is_late(&self) -> bool {
-        board::uptime_ms() > self.deadline_ms
+        self.began.elapsed_ms() >= self.patience_ms
     }
 
     /// How many bytes can be written without waiting.
@@ -110,9 +114,9 @@ impl<'a> Stream<'a> {
 
     /// Lets the network go on until something happens, or the time is up.
     fn wait(&mut self) -> Result<(), ErrorKind> {
-        let now_ms = board::uptime_ms();
-        let is_pressed = now_ms > self.deadline_when_pressed_ms && self.network.is_pressed(self.index);
-        if is_pressed || now_ms > self.deadline_ms {
+        let with_less = self.patience_ms.saturating_sub(Self::PATIENCE_MS - Self::PATIENCE_WHEN_PRESSED_MS);
+        let is_pressed = self.began.elapsed_ms() >= with_less && self.network.is_pressed(self.index);
+        if is_pressed || self.is_late() {
             return Err(ErrorKind::TimedOut);
         }
         if !self.network.poll() {
@@ -121,10 +125,11 @@ impl<'a> Stream<'a> {
         if self.network.is_serving(self.index) { Ok(()) } else { Err(ErrorKind::ConnectionReset) }
     }
 
+    /// What has moved earns time; to be late is not made good any more.
     fn extend_deadline(&mut self, bytes: usize) {
-        let earned_ms = bytes as u64 * Self::PATIENCE_PER_BYTE_MS;
-        self.deadline_ms = self.deadline_ms.saturating_add(earned_ms);
-        self.deadline_when_pressed_ms = self.deadline_when_pressed_ms.saturating_add(earned_ms);
+        if self.patience_ms > 0 {
+            self.patience_ms = self.patience_ms.saturating_add(Self::earned_ms(bytes));
+        }
     }
 }
 
