@@ -135,8 +135,9 @@ impl HttpServer {
     /// same. Longer content is read by its handler as it comes, and takes a thread for as long as that waits: what reads
     /// and writes it in pieces of some 100 KiB needs the fewest calls.
     ///
-    /// A file that is sent with [`end_with_file`](crate::EndWithFile::end_with_file) needs no thread: the handler returns, and its
-    /// client may take its time.
+    /// A response of at most 64 KiB, and a file that is sent with [`end_with_file`](crate::EndWithFile::end_with_file), need no
+    /// thread: the handler returns, and its client may take its time. What is kept for it meanwhile has a bound:
+    /// [`unsent_bytes_max`](Builder::unsent_bytes_max).
     ///
     /// There are [`spare_threads_max`](Builder::spare_threads_max) threads for that, and one more for each loop, so that the others
     /// go on when all of those wait. When these wait, too, only requests of kinds that are known to be answered at once are served,
