@@ -241,7 +241,7 @@ fn is_ipv4(octets: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::string::String;
+    use std::string::{String, ToString as _};
 
     fn parse(target: &str) -> Result<Target<'_>, RequestError> {
         parse_for(Method::Get, target.as_bytes())
@@ -347,7 +347,24 @@ mod tests {
         }
     }
 
-    /// The standard library's parser is the judge, on every word of up to seven pieces.
+    /// The standard library's parser is the judge here and below. Each number, in each place.
+    #[test]
+    fn ipv4_is_the_standard_librarys() {
+        let numbers = (0..1100).map(|number: u32| number.to_string());
+        for number in numbers.chain(["00", "07", "0255"].map(String::from)) {
+            for place in 0..5 {
+                let mut numbers = ["1", "20", "255", "0"];
+                if let Some(other) = numbers.get_mut(place) {
+                    *other = &number;
+                }
+                let word = numbers.join(".");
+                let expected = word.parse::<core::net::Ipv4Addr>().is_ok();
+                assert_eq!(is_ipv4(word.as_bytes()), expected, "{word:?}");
+            }
+        }
+    }
+
+    /// On every word of up to seven pieces.
     #[test]
     fn ipv6_is_the_standard_librarys() {
         fn check(word: &mut String, depth: usize) {
