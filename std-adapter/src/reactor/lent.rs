@@ -64,3 +64,33 @@ impl Lent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lent_has_a_bound_and_comes_back() {
+        let lent = Lent::new(100);
+        // What a connection held and holds, what is lent then, and the most that another one may hold.
+        for (held, holds, bytes, most) in [
+            (0, 60, 60, 40),
+            (0, 40, 100, 0),
+            (60, 20, 60, 40),
+            (20, 20, 60, 40),
+            // Nobody was asked.
+            (40, 150, 170, 0),
+            (150, 0, 20, 80),
+            (20, 0, 0, 100),
+        ] {
+            lent.change(held, holds);
+            assert_eq!((lent.bytes(), lent.is_exceeded()), (bytes, bytes > 100));
+            assert!(lent.allows(0, most) && !lent.allows(0, most + 1), "{bytes}");
+            // What it holds already is not counted twice.
+            assert!(lent.allows(7, most + 7) && !lent.allows(7, most + 8), "{bytes}");
+            assert!(lent.allows(200, 200) && lent.allows(200, 10), "to hold less is always allowed");
+        }
+        lent.change(0, 100);
+        assert!(!lent.is_exceeded(), "the bound itself is within it");
+    }
+}
