@@ -2,6 +2,7 @@
 //! sees it fail.
 
 use std::fs::{self, File};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -33,6 +34,10 @@ pub(super) fn can_run() -> Result<()> {
 pub(super) fn restart(site: &Site) -> Result<Outcome> {
     let ports = Ports { http: free_port()?, metrics: free_port()? };
     let machine = Machine::boot(site, &ports)?;
+    restart_in(&machine, site, &ports).with_context(|| fs::read_to_string(&machine.log).unwrap_or_default())
+}
+
+fn restart_in(machine: &Machine, site: &Site, ports: &Ports) -> Result<Outcome> {
     wait_until("the socket listens", || machine.has("httpling.socket", "ActiveState=active"))?;
     ensure!(machine.has("httpling.service", "ActiveState=inactive"), "it was started before anybody came");
     let target = Target {
@@ -90,6 +95,8 @@ fn container() -> Command {
 /// A container in which systemd runs, until this is dropped.
 struct Machine {
     container: Child,
+    /// What it says as it starts.
+    log: PathBuf,
 }
 
 impl Machine {
@@ -123,9 +130,10 @@ impl Machine {
             .arg(format!("--bind-ro={}:/srv/www", site.www().display()))
             // Nobody is asked for a time zone, and nothing is started but the socket and what it needs.
             .args(["systemd.firstboot=no", "systemd.unit=httpling.socket"]);
-        let file = File::create(folder.join("boot.log"))?;
+        let log = folder.join("boot.log");
+        let file = File::create(&log)?;
         let container = command.stdout(file.try_clone()?).stderr(file).spawn()?;
-        Ok(Self { container })
+        Ok(Self { container, log })
     }
 
     /// The first process of the container, as it is called here.
