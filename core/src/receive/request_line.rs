@@ -3,7 +3,7 @@
 use crate::receive::target::Resource;
 use crate::syntax::error::RequestError;
 use crate::syntax::method::Method;
-use crate::syntax::octets::{self, TOKEN};
+use crate::syntax::octets;
 use crate::syntax::version::Version;
 
 /// The parts of a request line.
@@ -21,7 +21,7 @@ impl<'a> RequestLine<'a> {
     /// [`RequestError::Target`] for a target in none of the four forms, or not in the one its method needs.
     pub(crate) fn parse(line: &'a [u8], version: Version) -> Result<Self, RequestError> {
         let line = line.trim_ascii_end();
-        let (method, rest) = line.split_at_checked(octets::end_of(TOKEN, line, 0)).unwrap_or_default();
+        let (method, rest) = line.split_at_checked(octets::end_of_method(line, 0)).unwrap_or_default();
         // The scanner let nothing pass without a space here, and one with eight octets behind it there.
         let target_end = match version {
             Version::Http09 => rest.len(),

@@ -197,7 +197,7 @@ impl Scan {
             octet.filter(|octet| at < limit || matches!(octet, b'\r' | b'\n'))
         };
         if state == State::Method {
-            at = octets::end_of(TOKEN, within, at);
+            at = octets::end_of_method(within, at);
             match octet(at) {
                 None => return self.pause(State::Method, arrived, at),
                 Some(b' ') if at > 0 => at += 1,

@@ -105,7 +105,7 @@ pub(crate) fn end_of(classes: u8, octets: &[u8], mut at: usize) -> usize {
 }
 
 use runs::{are_letters, are_visible};
-pub(crate) use runs::{end_of_name, end_of_target, end_of_value, position};
+pub(crate) use runs::{end_of_method, end_of_name, end_of_target, end_of_value, position};
 
 /// Where runs of octets end, with 64-bit registers: eight octets at once.
 ///
@@ -124,6 +124,12 @@ mod runs {
 
     const fn all(octet: u8) -> u64 {
         u64::from_ne_bytes([octet; WORD])
+    }
+
+    /// Where the method that goes on at `at` ends. Nearly all are GET.
+    #[inline]
+    pub(crate) fn end_of_method(octets: &[u8], at: usize) -> usize {
+        if at == 0 && octets.starts_with(b"GET ") { 3 } else { super::end_of(TOKEN, octets, at) }
     }
 
     /// Where the field name that goes on at `at` ends.
@@ -232,6 +238,11 @@ mod runs {
 #[cfg(not(target_pointer_width = "64"))]
 mod runs {
     use super::{TARGET, TOKEN, VALUE, end_of};
+
+    /// Where the method that goes on at `at` ends.
+    pub(crate) fn end_of_method(octets: &[u8], at: usize) -> usize {
+        end_of(TOKEN, octets, at)
+    }
 
     /// Where the field name that goes on at `at` ends.
     pub(crate) fn end_of_name(octets: &[u8], at: usize) -> usize {
@@ -355,6 +366,7 @@ mod tests {
                     let mut octets = std::vec![b'a'; length];
                     octets[place] = octet;
                     for at in [0, place / 2, place] {
+                        assert_eq!(end_of_method(&octets, at), end_of(TOKEN, &octets, at));
                         assert_eq!(end_of_name(&octets, at), end_of(TOKEN, &octets, at));
                         assert_eq!(end_of_value(&octets, at), end_of(VALUE, &octets, at));
                         assert_eq!(is_value(&octets), are(&octets, VALUE));
@@ -362,6 +374,15 @@ mod tests {
                         assert_eq!(end_of_target(&octets, at), end_of(TARGET, &octets, at));
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn methods_end_where_their_tokens_end() {
+        for octets in [&b""[..], b"GET", b"GET ", b"GET /", b"GETS /", b"GET\t/", b"HEAD /", b"get /"] {
+            for at in 0..=octets.len() {
+                assert_eq!(end_of_method(octets, at), end_of(TOKEN, octets, at), "{octets:?} {at}");
             }
         }
     }
