@@ -96,4 +96,21 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn white_space_around_a_value_is_not_sent() {
+        for (value, sent) in [
+            (&b""[..], Some(&b""[..])),
+            (b"a", Some(b"a")),
+            (b" a", Some(b"a")),
+            (b"a\t", Some(b"a")),
+            (b"\t a \t b\t ", Some(b"a \t b")),
+            (b" \t", Some(b"")),
+            // A line end is none, and nothing that a line could end with.
+            (b" a\r\n", None),
+            (b"\n a", None),
+        ] {
+            assert_eq!(field_value(value), sent, "{}", value.escape_ascii());
+        }
+    }
 }
