@@ -20,6 +20,9 @@ use tempfile::TempDir;
 /// More than a socket holds, and no multiple of anything.
 const LARGE: usize = (24 << 20) + 12_345;
 
+/// No more than a handler may leave behind when its client has no room for it.
+const PAGE: usize = 60_000;
+
 /// What is left of it when it shrinks.
 const LEFT: usize = 1 << 20;
 
@@ -43,6 +46,7 @@ impl RequestHandler for Sends {
         let head = response.send_response(status::OK);
         match request.path() {
             b"/fast" => head.end_with(b"Hello there"),
+            b"/page" => head.end_with(content(PAGE)),
             b"/gate" => {
                 self.gate.pass();
                 head.end_with(b"at last")
@@ -399,6 +403,25 @@ fn what_the_socket_took_is_not_what_the_reader_took() {
             std::thread::sleep(Duration::from_millis(50)); // The slowness is what is tested.
         }
     }
+}
+
+/// Its client had no room, and has nothing more to ask: what is left leaves all the same.
+#[test]
+fn what_a_handler_leaves_behind_is_sent_when_there_is_room() {
+    let server = Running::with(quiet().threads(1), &Sends::default());
+    let mut client = server.client();
+    let mut asked = 0;
+    // One by one, until the socket is full.
+    while server.metrics.snapshot().bytes_unsent == 0 {
+        assert!(asked < 900, "the socket takes everything");
+        client.send(request("GET", "/page"));
+        asked += 1;
+        assert!(becomes_true(|| server.metrics.snapshot().requests.successful == asked));
+    }
+    for _ in 0..asked {
+        assert!(client.reply().content == content(PAGE));
+    }
+    assert_eq!(client.get("/fast").text(), "Hello there");
 }
 
 #[test]
