@@ -221,6 +221,30 @@ mod tests {
         }
     }
 
+    /// Alone on the wheel, all around it: nobody else wakes the loop in time.
+    #[test]
+    fn one_deadline_is_found_wherever_it_is() {
+        for began in (0..2 * PLACES as u64).step_by(7) {
+            for distance in 1..PLACES as u64 + 10 {
+                let mut wheel = Wheel::default();
+                let mut expired = Vec::new();
+                wheel.expire(began * TICK_MS, &mut expired);
+                let deadline = (began + distance) * TICK_MS;
+                wheel.set(3, deadline);
+                // What is further away than the wheel reaches is looked at on the way.
+                for _ in 0..2 {
+                    let next = wheel.next().expect("it has a deadline");
+                    assert!(next <= deadline && expired.is_empty(), "{began} {distance}");
+                    wheel.expire(next, &mut expired);
+                    if next == deadline {
+                        break;
+                    }
+                }
+                assert_eq!((expired, wheel.next()), (vec![3], None), "{began} {distance}");
+            }
+        }
+    }
+
     #[test]
     fn without_deadlines_nobody_is_woken() {
         let mut wheel = Wheel::default();
