@@ -231,6 +231,9 @@ mod tests {
                 wheel.expire(began * TICK_MS, &mut expired);
                 let deadline = (began + distance) * TICK_MS;
                 wheel.set(3, deadline);
+                // Where the look for it begins.
+                wheel.set(4, (began + 1) * TICK_MS);
+                wheel.clear(4);
                 // What is further away than the wheel reaches is looked at on the way.
                 for _ in 0..2 {
                     let next = wheel.next().expect("it has a deadline");
