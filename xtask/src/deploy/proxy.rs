@@ -119,7 +119,7 @@ impl Haproxy {
         fs::write(&path, text)?;
         let file = File::create(&log)?;
         let process = Command::new("haproxy")
-            .args(["-q", "-db", "-f"])
+            .args(["-db", "-f"])
             .arg(&path)
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)
