@@ -172,7 +172,10 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // All in there ends with it.
+        // All in there ends with its first process. Whoever looks after the container would leave that behind.
+        let leader =
+            self.leader().ok().and_then(|leader| rustix::process::Pid::from_raw(leader.parse().ok()?));
+        _ = leader.map(|leader| rustix::process::kill_process(leader, rustix::process::Signal::KILL));
         _ = self.container.kill();
         _ = self.container.wait();
     }
