@@ -43,6 +43,8 @@ pub(super) struct Loop<H> {
     worker: Mutex<Option<Arc<Worker>>>,
     /// Connections that it has, or is going to have.
     connections: AtomicUsize,
+    /// Those of them that have asked for something, and stay.
+    settled: AtomicUsize,
     /// It accepts connections, or is called to do so.
     at_door: AtomicBool,
 }
@@ -108,6 +110,7 @@ impl<H: Handler> Loop<H> {
             kind: AtomicU64::new(0),
             worker: Mutex::default(),
             connections: AtomicUsize::new(0),
+            settled: AtomicUsize::new(0),
             at_door: AtomicBool::new(at_door),
         })
     }
@@ -335,10 +338,10 @@ impl<H: Handler> State<H> {
             Outcome::Gone => self.forget(reactor, this, key),
             Outcome::Rest { stage, moved } => {
                 if !slot.settled && matches!(stage, Stage::Idle | Stage::Content | Stage::Writing) {
-                    slot.settled = true;
                     if let Some(other) = reactor.place_elsewhere(index) {
                         return self.pass_on(this, other, key, peer, stage);
                     }
+                    slot.settled = true;
                 }
                 slot.stage = stage;
                 let happened = std::mem::take(&mut slot.readiness);
@@ -378,7 +381,10 @@ impl<H: Handler> State<H> {
 
     /// Ends a connection.
     fn forget(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>, key: Key) {
-        if self.slab.find(key).is_some() {
+        if let Some(slot) = self.slab.find(key) {
+            if slot.settled {
+                this.settled.fetch_sub(1, Ordering::Relaxed);
+            }
             self.wheel.clear(key.slot);
             self.slab.remove(key);
             this.connections.fetch_sub(1, Ordering::Relaxed);

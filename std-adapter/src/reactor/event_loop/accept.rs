@@ -189,6 +189,9 @@ impl<H: Handler> State<H> {
         if let Err(error) = added {
             reactor.lend(Held::by(&peer), Held::default());
             unless_gone(reactor, peer, Outcome::Gone);
+            if stage != Stage::New {
+                this.settled.fetch_sub(1, Ordering::Relaxed);
+            }
             this.connections.fetch_sub(1, Ordering::Relaxed);
             reactor.connection_ended();
             reactor.message(&format!("Cannot watch a connection: {error}"));

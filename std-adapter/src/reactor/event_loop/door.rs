@@ -82,21 +82,25 @@ impl<H: Handler> Reactor<H> {
         }
     }
 
-    /// Takes a place in another loop, if one has clearly fewer connections than this one.
+    /// Where does a connection settle that is in this loop? In another one, where it takes a place, if that has clearly fewer; else
+    /// here. (Who has not asked for anything counts nowhere: he is with the porter, and may never ask.)
     pub(super) fn place_elsewhere(&self, index: usize) -> Option<&Loop<H>> {
-        let count = |this: &Loop<H>| this.connections.load(Ordering::Relaxed);
-        let others = count(self.loops.get(index)?).saturating_sub(1);
+        let count = |this: &Loop<H>| this.settled.load(Ordering::Relaxed);
+        let here = self.loops.get(index)?;
         let emptiest = self.loops.iter().min_by_key(|other| count(other))?;
         let least = count(emptiest);
-        if others <= least + least / 16 {
+        if count(here) <= least + least / 16 {
+            here.settled.fetch_add(1, Ordering::Relaxed);
             return None;
         }
         emptiest.connections.fetch_add(1, Ordering::SeqCst);
         // A loop ends when the server is stopping and it has no connections: either it sees this one, or we see that.
         if self.is_stopping() {
             emptiest.connections.fetch_sub(1, Ordering::Relaxed);
+            here.settled.fetch_add(1, Ordering::Relaxed);
             return None;
         }
+        emptiest.settled.fetch_add(1, Ordering::Relaxed);
         Some(emptiest)
     }
 }
