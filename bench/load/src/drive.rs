@@ -29,7 +29,7 @@ pub(crate) enum Pace {
     Closed,
     /// The same, on a new connection.
     Reconnecting,
-    /// One in each interval, on any connection that is free.
+    /// One in each interval, on the connection that has been free for longest: so all of them are used.
     Every(Duration),
 }
 
@@ -73,8 +73,8 @@ struct Thread<'a> {
     /// With the number of its group.
     connections: Vec<(usize, Connection)>,
     reports: Vec<Report>,
-    /// For each group, the connections that nothing is asked on.
-    free: Vec<Vec<usize>>,
+    /// For each group, the connections that nothing is asked on, in the order in which they became free.
+    free: Vec<VecDeque<usize>>,
     /// For each group, when the requests were due that wait for a connection.
     due: Vec<VecDeque<Instant>>,
     buffer: Vec<u8>,
@@ -90,7 +90,7 @@ impl<'a> Thread<'a> {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             connections: Vec::new(),
             reports: groups.iter().map(|_| Report::default()).collect(),
-            free: groups.iter().map(|_| Vec::new()).collect(),
+            free: groups.iter().map(|_| VecDeque::new()).collect(),
             due: groups.iter().map(|_| VecDeque::new()).collect(),
             buffer: vec![0; 64 * 1024],
             measured: (now, now),
@@ -101,7 +101,7 @@ impl<'a> Thread<'a> {
                 let connection = Connection::open(group.address)?;
                 thread.watch(&connection, index)?;
                 thread.connections.push((number, connection));
-                thread.free[number].push(index);
+                thread.free[number].push_back(index);
             }
         }
         Ok(thread)
@@ -123,7 +123,7 @@ impl<'a> Thread<'a> {
                 // The threads' schedules lie between each other.
                 schedules.push((number, interval, start + interval * share.index / share.of));
             } else {
-                while let Some(index) = self.free[number].pop() {
+                while let Some(index) = self.free[number].pop_front() {
                     self.ask(index, start);
                 }
             }
@@ -176,7 +176,7 @@ impl<'a> Thread<'a> {
 
     fn ask_what_is_due(&mut self, number: usize) {
         while !self.due[number].is_empty()
-            && let Some(index) = self.free[number].pop()
+            && let Some(index) = self.free[number].pop_front()
             && let Some(due) = self.due[number].pop_front()
         {
             self.ask(index, due);
@@ -241,7 +241,7 @@ impl<'a> Thread<'a> {
         match self.groups[number].pace {
             Pace::Closed | Pace::Reconnecting => self.ask(index, Instant::now()),
             Pace::Every(_) => {
-                self.free[number].push(index);
+                self.free[number].push_back(index);
                 self.ask_what_is_due(number);
             }
         }
