@@ -52,7 +52,7 @@ pub struct Session<'b> {
     input: Input<'b>,
     output: Output<'b>,
     config: &'b Config<'b>,
-    peer: Option<SocketAddr>,
+    peer: Option<&'b SocketAddr>,
 }
 
 /// What [`Session::advance`] waits for.
@@ -107,7 +107,7 @@ impl<'b> Session<'b> {
 
     /// With the address of the other end, for the handler and the log.
     #[must_use]
-    pub fn with_peer(self, peer: Option<SocketAddr>) -> Self {
+    pub fn with_peer(self, peer: Option<&'b SocketAddr>) -> Self {
         Self { peer, ..self }
     }
 
@@ -369,15 +369,14 @@ impl<'b> Session<'b> {
         let output = self.output.lend();
         let shared = Shared::new(wire, self.config, asked, content, rest, output, close);
         let shared = RefCell::new(shared);
-        let result =
-            handler.dispatch(Request::new(&head, self.peer.as_ref(), &shared), Response::new(&shared));
+        let result = handler.dispatch(Request::new(&head, self.peer, &shared), Response::new(&shared));
         let Ok(mut shared) = shared.try_borrow_mut() else { return };
         let reason = match result {
             Ok(_) if shared.is_done() => None,
             Ok(_) => Some(answer_failure(&mut shared, SendError::Failed)),
             Err(error) => Some(answer_failure(&mut shared, error)),
         };
-        log(handler, &shared, self.peer.as_ref(), head.raw_request_line(), began);
+        log(handler, &shared, self.peer, head.raw_request_line(), began);
 
         // What the exchange leaves behind.
         let ends = shared.ends();
@@ -421,7 +420,7 @@ impl<'b> Session<'b> {
         let (nothing, output) = (Input::new(&mut [], 0), self.output.lend());
         let mut shared = Shared::new(wire, self.config, asked, Content::none(), nothing, output, true);
         let reason = answer_failure(&mut shared, SendError::Content(ReadError::Refused(error)));
-        log(handler, &shared, self.peer.as_ref(), line, None);
+        log(handler, &shared, self.peer, line, None);
         let filled = shared.output.filled();
         self.output.take_back(filled);
         self.connection.close(reason);
@@ -566,7 +565,7 @@ fn log(
     began: Option<u64>,
 ) {
     let entry = LogEntry {
-        peer: peer.copied(),
+        peer,
         request_line: request_line.trim_ascii_end(),
         status: shared.status,
         content_bytes: shared.content_bytes,

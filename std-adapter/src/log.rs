@@ -91,7 +91,7 @@ impl Log {
     pub(crate) fn request(&self, entry: &LogEntry<'_>) {
         let code = entry.status.map_or(0, Status::code);
         let colour = Colour::of_status(code);
-        self.line(entry.peer, |line| {
+        self.line(entry.peer.copied(), |line| {
             let paint = self.palette.paint(colour);
             write!(line, "{}\"{}\" ", paint.start, Escaped(entry.request_line))?;
             match code {
@@ -104,7 +104,7 @@ impl Log {
 
     /// `ADDR - - [TIME] code N, message M`
     pub(crate) fn error(&self, entry: &LogEntry<'_>, message: &str) {
-        self.line(entry.peer, |line| {
+        self.line(entry.peer.copied(), |line| {
             let paint = self.palette.paint(Colour::Yellow);
             line.push_str(paint.start);
             if let Some(status) = entry.status {

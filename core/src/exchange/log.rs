@@ -12,7 +12,7 @@ use core::net::SocketAddr;
 pub struct LogEntry<'a> {
     /// The other end, if the transport knows it.
     #[doc(alias = "client_address")]
-    pub peer: Option<SocketAddr>,
+    pub peer: Option<&'a SocketAddr>,
     /// The request line without its line end, as it was sent: print it with [`Escaped`]. Empty when it was too
     /// long (spec 96).
     pub request_line: &'a [u8],

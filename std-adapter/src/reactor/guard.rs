@@ -55,7 +55,10 @@ impl<'a, H: Handler> Guard<'a, H> {
         if self.desk.tally.was_slow()
             && let Some(duration) = entry.duration_us
         {
-            log.message(entry.peer, &format!("Handler took {:.1?}", Duration::from_micros(duration)));
+            log.message(
+                entry.peer.copied(),
+                &format!("Handler took {:.1?}", Duration::from_micros(duration)),
+            );
         }
     }
 
@@ -122,7 +125,7 @@ impl<H: Handler> RequestHandler for Guard<'_, H> {
     fn log_message(&mut self, entry: &LogEntry<'_>, message: &str) {
         self.guard(|handler| handler.log_message(entry, message));
         if let Some(log) = &self.desk.reactor.log {
-            log.message(entry.peer, message);
+            log.message(entry.peer.copied(), message);
         }
     }
 

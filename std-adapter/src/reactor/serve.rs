@@ -182,7 +182,7 @@ impl<H: Handler> Service<'_, '_, H> {
         let mut exchange = Exchange {
             full: if input.len() < most { input.len() } else { usize::MAX },
             session: Session::resume(peer.connection, (input, arrived), &mut tools.output, &tools.config)
-                .with_peer(peer.address),
+                .with_peer(peer.address.as_ref()),
             stream: Stream::new(&peer.socket, &mut peer.unsent, &mut peer.file, self.desk),
             guard: Guard::new(handler, self.desk, peer.refused),
             socket: &peer.socket,
