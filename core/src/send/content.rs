@@ -1,6 +1,6 @@
 //! Chunks (RFC 9112 §7.1).
 
-use crate::syntax::decimal::Digits;
+use crate::syntax::decimal;
 
 /// Octets kept free before the octets of a chunk for its size: enough for a buffer of 4 GiB.
 pub(crate) const CHUNK_HEAD: usize = 10;
@@ -11,7 +11,7 @@ pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// Puts the line before a chunk of `size` octets: at most `CHUNK_HEAD` octets.
 pub(crate) fn put_chunk_head(size: usize, put: &mut impl FnMut(&[u8])) {
-    put(Digits::hex(size).as_bytes());
+    put(decimal::hex_digits(size, &mut [0; decimal::DIGITS_MAX]));
     put(CHUNK_END);
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The only place that writes `Content-Length`, `Transfer-Encoding` and `Connection`.
 
-use crate::syntax::decimal::Digits;
+use crate::syntax::decimal;
 use crate::syntax::version::Version;
 
 /// What the head says about where the content ends.
@@ -52,7 +52,7 @@ pub(crate) fn put_end(framing: Framing, option: ConnectionOption, put: &mut impl
         Framing::Chunked => put(b"Transfer-Encoding: chunked\r\n\r\n"),
         Framing::Length(length) => {
             put(b"Content-Length: ");
-            put(Digits::decimal(length).as_bytes());
+            put(decimal::digits(length, &mut [0; decimal::DIGITS_MAX]));
             put(b"\r\n\r\n");
         }
     }

@@ -27,73 +27,65 @@ pub(crate) const fn hex_digit(octet: u8) -> u8 {
     (octet & 15) + 9 * (octet >> 6)
 }
 
-/// A number in ASCII digits, without `core::fmt`, which costs kilobytes of flash.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Digits {
-    octets: [u8; Self::MAX],
-    start: usize,
+/// The most digits of a number: those of `u64::MAX`.
+pub(crate) const DIGITS_MAX: usize = 20;
+
+/// A number in decimal digits, without `core::fmt`, which costs kilobytes of flash.
+///
+/// The digits stay where they are made: octets that have just been written one by one, and are moved together, are waited for.
+#[allow(clippy::cast_possible_truncation)] // A remainder that is below ten.
+pub(crate) fn digits(number: u64, room: &mut [u8]) -> &[u8] {
+    if cfg!(target_pointer_width = "64") {
+        let mut rest = number;
+        return fill(room, || {
+            let digit = (rest % 10) as u8;
+            rest /= 10;
+            (b'0' | digit, rest == 0)
+        });
+    }
+    digits_by_parts(number, room)
 }
 
-#[allow(clippy::cast_possible_truncation)] // Parts of 64 bits, and remainders that are below ten.
-impl Digits {
-    /// `u64::MAX` has 20 decimal digits.
-    const MAX: usize = 20;
-
-    pub(crate) fn decimal(number: u64) -> Self {
-        if cfg!(target_pointer_width = "64") {
-            let mut rest = number;
-            return Self::new(|| {
-                let digit = (rest % 10) as u8;
-                rest /= 10;
-                (b'0' | digit, rest == 0)
-            });
+/// For small processors, where a division of 64 bits is a call and a kilobyte: as on paper, with 16 bits in the place of a
+/// digit. What is left of each part goes before the next one.
+#[allow(clippy::cast_possible_truncation)] // Parts of 64 bits, and a remainder that is below ten.
+fn digits_by_parts(number: u64, room: &mut [u8]) -> &[u8] {
+    let (high, low) = ((number >> 32) as u32, number as u32);
+    let mut parts = [high >> 16, high & 0xffff, low >> 16, low & 0xffff];
+    fill(room, || {
+        let (mut left, mut all) = (0, 0);
+        for part in &mut parts {
+            let from = left << 16 | *part;
+            (*part, left) = (from / 10, from % 10);
+            all |= *part;
         }
-        Self::decimal_by_parts(number)
-    }
+        (b'0' | left as u8, all == 0)
+    })
+}
 
-    /// For small processors, where a division of 64 bits is a call and a kilobyte: as on paper, with 16 bits in the place of a
-    /// digit. What is left of each part goes before the next one.
-    fn decimal_by_parts(number: u64) -> Self {
-        let (high, low) = ((number >> 32) as u32, number as u32);
-        let mut parts = [high >> 16, high & 0xffff, low >> 16, low & 0xffff];
-        Self::new(|| {
-            let (mut left, mut all) = (0, 0);
-            for part in &mut parts {
-                let from = left << 16 | *part;
-                (*part, left) = (from / 10, from % 10);
-                all |= *part;
-            }
-            (b'0' | left as u8, all == 0)
-        })
-    }
+/// A number in hexadecimal digits.
+pub(crate) fn hex_digits(number: usize, room: &mut [u8]) -> &[u8] {
+    let mut rest = number;
+    fill(room, || {
+        let digit = b"0123456789abcdef".get(rest & 15).copied().unwrap_or_default();
+        rest >>= 4;
+        (digit, rest == 0)
+    })
+}
 
-    pub(crate) fn hex(number: usize) -> Self {
-        let mut rest = number;
-        Self::new(|| {
-            let digit = b"0123456789abcdef".get(rest & 15).copied().unwrap_or_default();
-            rest >>= 4;
-            (digit, rest == 0)
-        })
-    }
-
-    /// `next` gives digits from the last to the first, and whether this was the first.
-    #[inline]
-    fn new(mut next: impl FnMut() -> (u8, bool)) -> Self {
-        let mut digits = Self { octets: [0; Self::MAX], start: Self::MAX };
-        for place in digits.octets.iter_mut().rev() {
-            let (digit, first) = next();
-            *place = digit;
-            digits.start -= 1;
-            if first {
-                break;
-            }
+/// `next` gives digits from the last to the first, and whether this was the first.
+#[inline]
+fn fill(room: &mut [u8], mut next: impl FnMut() -> (u8, bool)) -> &[u8] {
+    let mut start = room.len();
+    for place in room.iter_mut().rev() {
+        let (digit, first) = next();
+        *place = digit;
+        start -= 1;
+        if first {
+            break;
         }
-        digits
     }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.octets.get(self.start..).unwrap_or_default()
-    }
+    room.get(start..).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -123,12 +115,13 @@ mod tests {
     fn digits_are_those_of_the_standard_library() {
         for shift in 0..64 {
             for number in [1u64 << shift, (1 << shift) - 1, u64::MAX >> shift, 10u64.saturating_pow(shift)] {
-                assert_eq!(Digits::decimal(number).as_bytes(), number.to_string().as_bytes());
-                assert_eq!(Digits::decimal_by_parts(number).as_bytes(), number.to_string().as_bytes());
+                let expected = number.to_string();
+                assert_eq!(digits(number, &mut [0; DIGITS_MAX]), expected.as_bytes());
+                assert_eq!(digits_by_parts(number, &mut [0; DIGITS_MAX]), expected.as_bytes());
                 if let Ok(size) = usize::try_from(number) {
-                    assert_eq!(Digits::hex(size).as_bytes(), std::format!("{number:x}").as_bytes());
+                    assert_eq!(hex_digits(size, &mut [0; DIGITS_MAX]), std::format!("{number:x}").as_bytes());
                 }
-                assert_eq!(parse(Digits::decimal(number).as_bytes()), Some(number));
+                assert_eq!(parse(expected.as_bytes()), Some(number));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The page that `send_error` sends (spec 85–90).
 
-use crate::syntax::decimal::Digits;
+use crate::syntax::decimal;
 use crate::syntax::error::Problem;
 use crate::syntax::octets;
 use crate::syntax::status::Status;
@@ -67,13 +67,14 @@ impl ErrorWords<'_> {
 const QUOTED_MAX: usize = 64;
 
 fn write_html(words: &ErrorWords<'_>, write: &mut Sink<'_>) {
-    let code = Digits::decimal(u64::from(words.status.code()));
+    let mut room = [0; decimal::DIGITS_MAX];
+    let code = decimal::digits(words.status.code().into(), &mut room);
     write(
         b"<!DOCTYPE HTML>\n<html lang=\"en\">\n    <head>\n        <meta charset=\"utf-8\">\n        \
         <title>Error response</title>\n    </head>\n    <body>\n        <h1>Error response</h1>\n        \
         <p>Error code: ",
     );
-    write(code.as_bytes());
+    write(code);
     write(b"</p>\n        <p>Message: ");
     escape(words.problem.message().as_bytes(), write);
     if let Some(octets) = words.quoted {
@@ -82,7 +83,7 @@ fn write_html(words: &ErrorWords<'_>, write: &mut Sink<'_>) {
         write(b")");
     }
     write(b".</p>\n        <p>Error code explanation: ");
-    write(code.as_bytes());
+    write(code);
     write(b" - ");
     escape(words.explanation.unwrap_or(words.status.explanation()).as_bytes(), write);
     write(b".</p>\n    </body>\n</html>\n");
@@ -116,9 +117,8 @@ fn quote(octets: &[u8], write: &mut Sink<'_>) {
             b'\\' => write(b"\\\\"),
             b' '..=b'~' => escape(&[octet], write),
             _ => {
-                let digits = Digits::hex(usize::from(octet));
                 write(if octet < 16 { b"\\x0" } else { b"\\x" });
-                write(digits.as_bytes());
+                write(decimal::hex_digits(octet.into(), &mut [0; decimal::DIGITS_MAX]));
             }
         }
     }
