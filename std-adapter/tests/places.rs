@@ -5,33 +5,65 @@
 
 mod common;
 
-use common::demo::{Demo, GET, quiet};
+use common::demo::{Demo, GET, LAST, quiet};
 use common::running::Running;
 use common::{Client, becomes_true};
 use std::time::Duration;
 
-/// As many connections as there may be: who is idle makes place, and who is not is left alone.
+/// Longer than a connection must have been idle to be closed for another one.
+const IDLE: Duration = Duration::from_millis(400);
+
+/// Asks, so that it is idle for a shorter time than all that have asked before.
+fn ask(client: &mut Client) {
+    // The server counts in ticks of the system.
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(client.get("/").text(), "Hello there");
+}
+
+/// As many connections as there may be: who is idle for longest makes place, and nobody else does.
 #[test]
 fn the_longest_idle_connection_makes_place() {
     let (server, demo) = Demo::serve(quiet().threads(1).connections_max(4));
     let mut busy = server.client();
     busy.send("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
     demo.gate.wait_for(1);
-    let mut idle: Vec<Client> = (0..3)
-        .map(|_| {
-            let mut client = server.client();
-            client.get("/");
-            // So that one is idle for longer than the other, and all for long enough to be closed.
-            std::thread::sleep(Duration::from_millis(100));
-            client
-        })
-        .collect();
-    for _ in 0..2 {
-        assert_eq!(server.client().get("/").text(), "Hello there");
+    let mut idle: Vec<Client> = (0..3).map(|_| server.client()).collect();
+    idle.iter_mut().for_each(ask);
+    // Of those that are left, the one that came first has asked last.
+    for (longest, others) in [(0, vec![2, 1]), (2, vec![1])] {
+        std::thread::sleep(IDLE);
+        assert_eq!(server.client().ask(LAST).text(), "Hello there");
+        idle[longest].expect_end();
+        for other in others {
+            ask(&mut idle[other]);
+        }
+        // It takes the place that has become free.
+        if longest == 0 {
+            idle[0] = server.client();
+            ask(&mut idle[0]);
+        }
     }
-    idle[0].expect_end();
     demo.gate.open();
     assert_eq!(busy.reply().text(), "Hello at last");
+}
+
+/// Where the loop that lets clients in has nobody who is idle, another one has.
+#[test]
+fn an_idle_connection_of_another_loop_makes_place() {
+    let (server, _) = Demo::serve(quiet().threads(2).connections_max(2));
+    let mut clients = [server.client(), server.client()];
+    clients.iter_mut().for_each(ask);
+    // Each has settled in a loop of its own, and now one of them has something to do.
+    for busy in 0..2 {
+        clients[busy].send("GET / HTTP/1.1\r\nHo");
+        std::thread::sleep(IDLE);
+        assert_eq!(server.client().ask(LAST).text(), "Hello there");
+        clients[1 - busy].expect_end();
+        clients[busy].send("st: a\r\n\r\n");
+        assert_eq!(clients[busy].reply().text(), "Hello there");
+        clients[1 - busy] = server.client();
+        ask(&mut clients[1 - busy]);
+    }
 }
 
 /// As many connections as there may be, and none is idle: the next one waits until one has ended.

@@ -117,6 +117,8 @@ pub(crate) fn large() -> Vec<u8> {
 pub(crate) const HELLO: &str = "HTTP/1.1 200 OK\r\nServer: httpling\r\nDate: D\r\nContent-Type: text/plain\r\n\
     Content-Length: 11\r\n\r\n";
 pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+/// The same, and nothing more on its connection.
+pub(crate) const LAST: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
 /// For what a machine that stands still for a second can spoil: three times is no accident.
 pub(crate) fn one_of_three(attempt: impl Fn() -> Result<(), String>) {

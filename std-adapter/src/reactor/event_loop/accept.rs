@@ -113,8 +113,10 @@ impl<H: Handler> State<H> {
                 self.pause(reactor, &"the last descriptors are for files");
                 return false;
             }
-            if !reactor.take_place() {
-                if !self.make_place(reactor, this, index) {
+            let is_full = !reactor.take_place();
+            if is_full {
+                if !self.has_idle(reactor) {
+                    self.wait_for_place(reactor, this, index);
                     return false;
                 }
                 reactor.take_place_of_another();
@@ -129,6 +131,10 @@ impl<H: Handler> State<H> {
             match result {
                 Ok((socket, address)) => {
                     accepted += 1;
+                    if is_full {
+                        // Not before there is somebody to make place for.
+                        self.evict(reactor);
+                    }
                     reactor.descriptors.took(&socket);
                     self.listening.pause = None;
                     reactor.connection_began();
@@ -215,12 +221,8 @@ impl<H: Handler> State<H> {
         self.listening.resumes = Some(self.now + millis(pause));
     }
 
-    /// There are as many connections as there may be. True when one of them makes place at once; else accepting waits until one
-    /// has ended.
-    fn make_place(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>, index: usize) -> bool {
-        if self.evict(reactor) {
-            return true;
-        }
+    /// There are as many connections as there may be, and none is idle here: accepting waits until one has ended.
+    fn wait_for_place(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>, index: usize) {
         reactor.complain("Cannot accept: as many connections as there may be, and none is idle");
         self.listen(false);
         reactor.wait_for_place();
@@ -232,7 +234,6 @@ impl<H: Handler> State<H> {
         if reactor.has_place() {
             this.inbox.send(Message::Listen);
         }
-        false
     }
 
     /// Who has been let in by the kernel does not know that nobody accepts, and would see a reset: so the queues are emptied

@@ -30,6 +30,14 @@ impl Role {
             Self::Holder => slot.stage == Stage::Writing && Held::by(peer).unsent > 0,
         }
     }
+
+    /// Since when it must have waited at the latest.
+    fn latest(self, now: u64) -> u64 {
+        match self {
+            Self::Idle => now.saturating_sub(IDLE_MIN_MS),
+            Self::Holder => u64::MAX,
+        }
+    }
 }
 
 /// Connections that make place next, and since when they wait: who waits for longest is last.
@@ -49,23 +57,26 @@ impl Victims {
 }
 
 impl<H: Handler> State<H> {
-    /// Closes the connection that is idle for longest. False when none is idle.
-    pub(super) fn evict(&mut self, reactor: &Arc<Reactor<H>>) -> bool {
-        let latest = self.now.saturating_sub(IDLE_MIN_MS);
-        let Some(victim) = self.longest(reactor, Role::Idle, latest) else { return false };
-        let Some(slot) = self.slab.find(victim) else { return false };
+    /// Is a connection idle that could be closed for another one?
+    pub(super) fn has_idle(&mut self, reactor: &Arc<Reactor<H>>) -> bool {
+        self.longest(reactor, Role::Idle).is_some()
+    }
+
+    /// Closes the connection that is idle for longest, if one is.
+    pub(super) fn evict(&mut self, reactor: &Arc<Reactor<H>>) {
+        let Some(victim) = self.longest(reactor, Role::Idle) else { return };
+        let Some(slot) = self.slab.find(victim) else { return };
         // It makes place once: until it is closed it counts as one that has become idle just now.
         self.wheel.set(victim.slot, self.now + reactor.settings.patience_ms(slot.stage));
         self.tasks.push_back((victim, Call::Close));
         reactor.counters.count(Event::Evicted);
-        true
     }
 
     /// While responses that are not taken have more memory than they may have, cuts off the client that has taken nothing for
     /// longest. Each loop looks after its own: what it has just added is over the bound until then.
     pub(super) fn shed(&mut self, reactor: &Arc<Reactor<H>>) {
         while reactor.unsent.is_exceeded() {
-            let Some(victim) = self.longest(reactor, Role::Holder, u64::MAX) else { return };
+            let Some(victim) = self.longest(reactor, Role::Holder) else { return };
             let Some(slot) = self.slab.find(victim) else { return };
             let Some(peer) = &mut slot.peer else { return };
             cut(&slot.socket);
@@ -79,9 +90,10 @@ impl<H: Handler> State<H> {
         }
     }
 
-    /// The connection that has waited for longest, and at least since the moment `latest`.
-    fn longest(&mut self, reactor: &Reactor<H>, role: Role, latest: u64) -> Option<Key> {
+    /// The connection that has waited for longest.
+    fn longest(&mut self, reactor: &Reactor<H>, role: Role) -> Option<Key> {
         let settings = &reactor.settings;
+        let latest = role.latest(self.now);
         loop {
             if self.victims.of(role).is_empty() {
                 let wheel = &self.wheel;
@@ -102,12 +114,15 @@ impl<H: Handler> State<H> {
                 found.sort_unstable_by_key(|(key, since)| std::cmp::Reverse((*since, key.slot)));
                 *self.victims.of(role) = found;
             }
-            let (key, since) = self.victims.of(role).pop()?;
+            let (key, since) = *self.victims.of(role).last()?;
             let deadline = self.wheel.deadline(key.slot);
-            let Some(slot) = self.slab.find(key) else { continue };
-            if role.is_of(slot) && deadline.saturating_sub(settings.patience_ms(slot.stage)) == since {
+            let is_still = |slot: &mut Slot<H>| {
+                role.is_of(slot) && deadline.saturating_sub(settings.patience_ms(slot.stage)) == since
+            };
+            if self.slab.find(key).is_some_and(is_still) {
                 return Some(key);
             }
+            self.victims.of(role).pop();
         }
     }
 }
