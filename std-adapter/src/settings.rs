@@ -494,6 +494,31 @@ mod tests {
         assert_eq!((settings.log, settings.proxy_protocol), (false, true));
     }
 
+    /// What the program has options for, its help is asked about; what it has none for, this is.
+    #[test]
+    fn the_defaults_are_what_is_promised() {
+        let settings = Builder::default().settings;
+        let Settings { limits, rates, spares, queue_max, .. } = settings;
+        let second = Duration::from_secs;
+        let deadlines = [rates.first_byte, rates.head, rates.idle, rates.content, rates.write];
+        assert_eq!(deadlines, [10, 10, 15, 20, 30].map(second));
+        let others =
+            [settings.queue_patience, settings.drain, settings.handler_time_logged, settings.discard];
+        assert_eq!(others, [5, 10, 10, 1].map(second));
+        let pauses = [settings.accept_pause, settings.accept_pause_max];
+        assert_eq!(pauses, [Duration::from_millis(50), second(1)]);
+        assert_eq!((rates.bytes_per_second_min, spares, queue_max), (500, 256, 1024));
+        assert_eq!((limits.drain_bytes_max, limits.content_bytes_max), (256 * 1024, 1024 * 1024));
+        assert_eq!((limits.empty_lines_max, limits.requests_max), (1, 1000));
+        assert_eq!((limits.request_line_bytes_max, limits.field_section_bytes_max), (65536, 32 * 1024));
+        assert_eq!((limits.fields_max, limits.chunk_line_bytes_max), (100, 256));
+        assert_eq!(limits.chunk_extensions_bytes_max, 16 * 1024);
+        assert_eq!((settings.lent_bytes_max, settings.unsent_bytes_max), (64 << 20, 64 << 20));
+        assert_eq!((settings.connections_max, settings.descriptors_reserved), (16384, 8));
+        assert_eq!((settings.socket.backlog, settings.log_line_bytes_max), (4096, 4096));
+        assert_eq!((settings.protocol, settings.log), (Version::Http11, true));
+    }
+
     /// Without any, nobody would be served.
     #[test]
     fn there_is_one_at_least() {

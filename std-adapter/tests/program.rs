@@ -258,9 +258,7 @@ fn both_signals_let_a_running_transfer_finish() {
     let directory = directory();
     for signal in ["INT", "TERM"] {
         let process = serve(&directory, &[]);
-        let mut client = process.client();
-        client.send("GET /big.bin HTTP/1.0\r\n\r\n");
-        assert_eq!(value(&client.head(), "Content-Length"), Some(BIG.to_string().as_str()));
+        let mut client = begin_transfer(&process);
         process.signal(signal);
         assert!(becomes_true(|| is_refused(process.address)), "it still listens");
         let (content, ending) = client.rest();
@@ -270,19 +268,40 @@ fn both_signals_let_a_running_transfer_finish() {
     }
 }
 
-#[test]
-fn a_second_signal_ends_it_at_once() {
-    let directory = directory();
-    let process = serve(&directory, &[]);
+/// Asks for more than any socket holds, and takes only the head.
+fn begin_transfer(process: &Process) -> Client {
     let mut client = process.client();
     client.send("GET /big.bin HTTP/1.0\r\n\r\n");
     assert_eq!(value(&client.head(), "Content-Length"), Some(BIG.to_string().as_str()));
-    let began = Instant::now();
-    process.signal("TERM");
-    assert!(becomes_true(|| is_refused(process.address)), "it still listens");
+    client
+}
+
+/// Who has not got all of it by then sees that.
+#[test]
+fn it_ends_when_its_patience_does() {
+    let directory = directory();
+    let process = serve(&directory, &["--drain-timeout", "0.3"]);
+    let mut client = begin_transfer(&process);
     process.signal("TERM");
     assert_eq!(process.end().0.code(), Some(0));
-    assert!(began.elapsed() < Duration::from_secs(5));
+    let (content, ending) = client.rest();
+    assert!(content.len() < BIG);
+    assert_eq!(ending, Ending::Reset);
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let directory = directory();
+    for (first, second) in [("TERM", "TERM"), ("INT", "INT"), ("TERM", "INT")] {
+        // Longer than anybody waits here.
+        let process = serve(&directory, &["--drain-timeout", "600", "--write-timeout", "600"]);
+        let client = begin_transfer(&process);
+        process.signal(first);
+        assert!(becomes_true(|| is_refused(process.address)), "it still listens");
+        process.signal(second);
+        assert_eq!(process.end().0.code(), Some(0), "{first}, {second}");
+        drop(client);
+    }
 }
 
 /// The log is written by another thread: what it was given last is written too.

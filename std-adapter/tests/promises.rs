@@ -17,20 +17,20 @@
 //! | write rate | `endings.rs` `a_client_that_does_not_read_is_cut_off`; here by its rate |
 //! | handler time | `process.rs` `a_handler_that_takes_long_is_told_of`; `engine.rs` `a_handler_that_waits_holds_up_nobody` |
 //! | requests per connection | here |
-//! | connections | here: the soft limit is raised; `process.rs` `connections_leave_descriptors_to_files` |
-//! | at the limit | `places.rs` `the_longest_idle_connection_makes_place`, `without_idle_connections_accepting_waits`; here: no spinning, one log line a second |
+//! | connections | here: the soft limit is raised, and 64 are left; `process.rs` `connections_leave_descriptors_to_files` |
+//! | at the limit | `places.rs` `the_longest_idle_connection_makes_place`, `an_idle_connection_of_another_loop_makes_place`, `without_idle_connections_accepting_waits`; here: no spinning, one log line a second |
 //! | all handlers busy | `engine.rs` `a_full_queue_is_a_503` |
 //! | accept errors | `cargo xtask faults`; `process.rs` `no_descriptors_is_no_end` |
 //! | no descriptor for a file | `no_descriptor.rs`; `cargo xtask faults` |
 //! | refusals | `server.rs` `a_refusal_arrives_although_the_client_is_still_sending`, `a_refusal_arrives_although_the_client_never_stops_sending` |
 //! | half-close | `server.rs` `a_request_and_half_a_close_is_answered_whole`, `engine.rs` `half_a_close_is_no_reason_to_answer_half` |
-//! | SIGTERM, SIGINT | `program.rs` `both_signals_end_it_with_exit_0`, `both_signals_let_a_running_transfer_finish`, `a_second_signal_ends_it_at_once`; `abuse.rs` under load |
+//! | SIGTERM, SIGINT | `program.rs` `both_signals_end_it_with_exit_0`, `both_signals_let_a_running_transfer_finish`, `it_ends_when_its_patience_does`, `a_second_signal_ends_it_at_once`; `abuse.rs` under load |
 //! | restart | `program.rs` `a_restart_on_the_same_port_works_at_once` |
 //! | panic in a handler | `endings.rs` `a_panic_before_the_response_is_answered_with_500` and its neighbours |
 //! | read error in the middle of content | `cargo xtask faults` |
 //! | files | `files/` |
 //! | log | `process.rs` |
-//! | idle | `engine.rs` `an_idle_server_sleeps` |
+//! | idle | here; `engine.rs` `an_idle_server_sleeps` |
 //! | backlog | `server.rs` `a_burst_of_clients_finds_room` |
 //! | `TCP_NODELAY` | `server.rs` `no_response_waits_for_an_acknowledgement` |
 
@@ -42,7 +42,7 @@
 mod common;
 
 use common::demo::{Demo, GET, quiet};
-use common::{Client, Ending, PATIENCE, Process, run};
+use common::{Client, Ending, PATIENCE, Process, log_text, run};
 use httpling::Limits;
 use std::path::Path;
 use std::process::Command;
@@ -237,17 +237,18 @@ fn unread_content() {
 
 #[test]
 fn deadlines() {
-    for (option, sent, expected) in [
-        ("--first-byte-timeout", "", vec![]),
-        ("--head-timeout", "GET / HTTP/1.1\r\nHo", vec![408]),
-        ("--idle-timeout", FILE, vec![200]),
-    ] {
+    const OPTIONS: [&str; 3] = ["--first-byte-timeout", "--head-timeout", "--idle-timeout"];
+    for (short, sent, expected) in
+        [(0, "", vec![]), (1, "GET / HTTP/1.1\r\nHo", vec![408]), (2, FILE, vec![200])]
+    {
         // Only this one is short: another one that ran out would come too late.
-        let program = Program::start(&[option, "0.1"]);
+        let seconds = |option| if option == short { "0.1" } else { "600" };
+        let options: Vec<&str> = (0..3).flat_map(|option| [OPTIONS[option], seconds(option)]).collect();
+        let program = Program::start(&options);
         let mut client = program.client();
         client.send(sent);
         let statuses: Vec<u16> = expected.iter().map(|_| client.reply().status()).collect();
-        assert_eq!(statuses, expected, "{option}");
+        assert_eq!(statuses, expected, "{options:?}");
         client.expect_end();
     }
 }
@@ -266,7 +267,8 @@ fn content_rate() {
     client.send("0\r\n\r\n");
     assert_eq!(client.reply().content.len(), 5000);
 
-    for framing in ["Transfer-Encoding: chunked", "Content-Length: 1000000"] {
+    // A handler waits for the first two, and the loop for the third one.
+    for framing in ["Transfer-Encoding: chunked", "Content-Length: 1000000", "Content-Length: 10000"] {
         let mut client = server.client();
         client.send(format!("POST /echo HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n"));
         let began = Instant::now();
@@ -331,6 +333,25 @@ fn connections() {
     assert_eq!(numbers[0], numbers[1], "{line}");
 }
 
+/// 64 descriptors are for other things than connections, wherever the limit is.
+#[cfg(target_os = "linux")]
+#[test]
+fn connections_have_all_descriptors_but_64() {
+    const MOST: usize = 100 - 64;
+    let program = Program::start_behind("ulimit -n 100;", &["--head-timeout", "60"]);
+    let mut busy = Client::crowd(program.process.address, MOST, "GET /a.txt HTTP/1.1\r\n");
+    let mut waiting = program.client();
+    waiting.send(FILE);
+    let complaint = program.process.stderr.wait_for(|line| line.contains("Cannot accept"));
+    let expected = "Cannot accept: as many connections as there may be, and none is idle";
+    assert_eq!(complaint.as_deref().map(log_text), Some(expected));
+    for client in &mut busy {
+        client.send("Host: a\r\nConnection: close\r\n\r\n");
+        assert_eq!(client.last_reply().status(), 200);
+    }
+    assert_eq!(waiting.reply().status(), 200);
+}
+
 /// The processor's time that a process has used.
 #[cfg(target_os = "linux")]
 fn processor_time(id: u32) -> Duration {
@@ -364,4 +385,37 @@ fn at_the_limit() {
     for client in &mut waiting {
         assert_eq!(client.reply().status(), 200);
     }
+}
+
+/// How often the threads of a process have gone to sleep.
+#[cfg(target_os = "linux")]
+fn sleeps(id: u32) -> u64 {
+    let count = |status: String| {
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.unwrap().trim().parse::<u64>().unwrap()
+    };
+    let threads = std::fs::read_dir(format!("/proc/{id}/task")).unwrap();
+    // One may end while we look.
+    let texts = threads.flatten().flat_map(|thread| std::fs::read_to_string(thread.path().join("status")));
+    texts.map(count).sum()
+}
+
+/// The whole program: what serves, what logs, what waits for signals, and the server of its own numbers.
+#[cfg(target_os = "linux")]
+#[test]
+fn idle() {
+    let program = Program::start(&["--metrics", "127.0.0.1:0"]);
+    assert_eq!(program.client().ask(FILE).status(), 200);
+    assert!(program.process.stderr.wait_for(|line| line.contains("a.txt")).is_some());
+    // It comes to rest within a moment, and then nothing wakes it.
+    let end = Instant::now() + 3 * PATIENCE;
+    loop {
+        let before = sleeps(program.process.id());
+        std::thread::sleep(Duration::from_millis(1500));
+        if sleeps(program.process.id()) == before {
+            break;
+        }
+        assert!(Instant::now() < end, "it wakes again and again");
+    }
+    assert_eq!(program.client().ask(FILE).status(), 200);
 }
