@@ -261,3 +261,26 @@ fn connections_leave_descriptors_to_files() {
         assert_eq!(client.last_reply().status(), 200);
     }
 }
+
+/// Who is idle makes place where descriptors are few, long before its time is over.
+#[test]
+fn who_is_idle_leaves_its_descriptor_to_others() {
+    let server = Process::start(&mut command(&format!("ulimit -n {LIMIT};"), GREEDY));
+    let mut first = server.client();
+    assert_ne!(first.get("/take").text(), "0");
+    // It is not idle.
+    first.send("GET /count HTTP/1.1\r\n");
+    // More than there are descriptors for: the last ones are served in the places of others.
+    let crowd: Vec<Client> = (0..LIMIT / 4)
+        .map(|_| {
+            let mut client = server.client();
+            assert_eq!(client.get("/count").status(), 200);
+            client
+        })
+        .collect();
+    let few = |line: &str| line.contains("Cannot accept: the last descriptors are for files");
+    assert!(server.stderr.wait_for(few).is_some());
+    first.send("Host: a\r\n\r\n");
+    assert_eq!(first.reply().status(), 200);
+    drop(crowd);
+}

@@ -160,3 +160,65 @@ impl FromStr for Seconds {
         Duration::try_from_secs_f64(seconds).map(Self).map_err(|error| error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use httpling::HttpServer;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        promises: Promises,
+    }
+
+    /// What a server is told, as text: settings are not for others to read.
+    fn told(line: &str) -> String {
+        let words = std::iter::once("httpling").chain(line.split_whitespace());
+        let Line { promises } = Line::try_parse_from(words).expect("a command line");
+        format!("{:?}", promises.settle(HttpServer::builder()))
+    }
+
+    #[test]
+    fn without_options_the_program_promises_what_the_library_does() {
+        assert_eq!(told(""), format!("{:?}", HttpServer::builder()));
+    }
+
+    #[test]
+    fn each_option_is_one_setting() {
+        let builder = HttpServer::builder;
+        let limits = |change: fn(&mut Limits)| {
+            let mut limits = Limits::DEFAULT;
+            change(&mut limits);
+            builder().limits(limits)
+        };
+        let time = Duration::from_millis(1500);
+        for (line, expected) in [
+            ("--request-line-max 7", limits(|limits| limits.request_line_bytes_max = 7)),
+            ("--field-section-max 7", limits(|limits| limits.field_section_bytes_max = 7)),
+            ("--fields-max 7", limits(|limits| limits.fields_max = 7)),
+            ("--requests-max 7", limits(|limits| limits.requests_max = 7)),
+            ("--first-byte-timeout 1.5", builder().first_byte_timeout(time)),
+            ("--head-timeout 1.5", builder().head_timeout(time)),
+            ("--idle-timeout 1.5", builder().idle_timeout(time)),
+            ("--write-timeout 1.5", builder().write_timeout(time)),
+            ("--bytes-per-second-min 7", builder().bytes_per_second_min(7)),
+            ("--drain-timeout 1.5", builder().drain_timeout(time)),
+            ("--connections-max 7", builder().connections_max(7)),
+            ("--descriptors-reserved 7", builder().descriptors_reserved(7)),
+            ("--backlog 7", builder().backlog(7)),
+            ("--threads 7", builder().threads(7)),
+            ("--spare-threads-max 7", builder().spare_threads_max(7)),
+            ("--queue-max 7", builder().queue_max(7)),
+            ("--queue-timeout 1.5", builder().queue_timeout(time)),
+            ("--lent-bytes-max 7", builder().lent_bytes_max(7)),
+            ("--unsent-bytes-max 7", builder().unsent_bytes_max(7)),
+            ("--handler-time-logged 1.5", builder().handler_time_logged(time)),
+        ] {
+            let said = told(line);
+            assert_eq!(said, format!("{expected:?}"), "{line}");
+            assert_ne!(said, told(""), "{line}");
+        }
+    }
+}
