@@ -50,10 +50,15 @@ fn ask(stream: &mut TcpStream) {
 
 /// What a process has in memory, in KiB, where the system tells.
 fn memory_kib(id: u32) -> Option<usize> {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    // (The number in `status` is not exact.)
+    let sums = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup")).ok()?;
+    let line = sums.lines().find(|line| line.starts_with("Anonymous:"))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }
+
+/// Octets of an idle connection: at most 300 of the engine's, which the compiler sees to; the rest is the file handler's, and what
+/// the allocator needs for itself.
+const EACH_MAX: usize = 448;
 
 #[test]
 fn ten_thousand_idle_connections_are_kept_and_cost_little() {
@@ -67,17 +72,21 @@ fn ten_thousand_idle_connections_are_kept_and_cost_little() {
         serve("", &directory, &["--idle-timeout", "600", "--first-byte-timeout", "600", "--backlog", "4096"]);
     let mut first = process.client();
     assert_eq!(first.ask(FILE).status(), 200);
-    let before = memory_kib(process.id());
-    let mut streams: Vec<TcpStream> = Vec::with_capacity(count);
-    for _ in 0..count {
+    let connect = || {
         let mut stream = TcpStream::connect(process.address).unwrap();
         stream.set_read_timeout(Some(common::PATIENCE)).unwrap();
         ask(&mut stream);
-        streams.push(stream);
-    }
+        stream
+    };
+    // What is needed once, on each loop, is there with the first ones.
+    let mut streams: Vec<TcpStream> = (0..count / 5).map(|_| connect()).collect();
+    let before = memory_kib(process.id());
+    let more = count - streams.len();
+    streams.extend((0..more).map(|_| connect()));
     if let (Some(before), Some(after)) = (before, memory_kib(process.id())) {
-        let each = after.saturating_sub(before) * 1024 / count.max(1);
-        assert!(each <= 1024, "{each} octets for each of {count} connections");
+        let each = after.saturating_sub(before) * 1024 / more.max(1);
+        println!("{each} octets for each of {more} connections");
+        assert!(each <= EACH_MAX, "{each} octets for each of {more} connections");
     }
     // All are still there, and others find place beside them.
     for stream in streams.iter_mut().rev().step_by(7) {
