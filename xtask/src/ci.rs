@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use crate::tools::{self, CrossCompiler, cargo, root, target_folder};
-use crate::{board, deploy, faults};
+use crate::{board, calls, deploy, faults};
 
 /// A processor with a board in QEMU, and one of another kind.
 const TARGETS: [&str; 2] = ["thumbv7m-none-eabi", "riscv32imac-unknown-none-elf"];
@@ -76,6 +76,7 @@ pub(crate) fn run() -> Result<()> {
         // Each must build from what is in it. (The second is built with the first one's package, which nobody has yet.)
         tools::run(cargo().args(["package", "--quiet", "--allow-dirty"]).args(PUBLISHED))
     })?;
+    step("system calls that are made", calls::run)?;
     step("system calls that fail", faults::run)?;
     step("restarts under load", deploy::test)?;
     step("board: lints", board::lint)?;

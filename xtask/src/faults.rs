@@ -3,18 +3,19 @@
 //! The program runs under strace, which lets calls fail that would have worked. Whatever happens, a client gets a whole answer, or
 //! sees that it has none; nobody waits for ever, the server goes on, does not spin, and ends when it is told to.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::server::{self, Answer, PATIENCE, Server, is_cut, read_answer};
-use crate::tools::{is_installed, need, target_folder};
+use crate::strace;
+use crate::tools::{target_folder, where_possible};
 
 /// What a client may see of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,13 @@ struct Fault {
     seen: Seen,
 }
 
+impl Fault {
+    /// Does something lack that a moment may bring, or was it only the network that failed, and the next client is there?
+    fn is_lack(&self) -> bool {
+        matches!(self.error, "EMFILE" | "ENFILE" | "ENOBUFS" | "ENOMEM")
+    }
+}
+
 const fn fault(call: &'static str, error: &'static str, seen: Seen) -> Fault {
     Fault { call, error, file: None, seen }
 }
@@ -47,13 +55,17 @@ const fn file_fault(call: &'static str, error: &'static str, file: &'static str,
     Fault { call, error, file: Some(file), seen }
 }
 
-const FAULTS: [Fault; 23] = [
+const FAULTS: [Fault; 27] = [
     fault("accept4", "EMFILE", Seen::Nothing),
     fault("accept4", "ENFILE", Seen::Nothing),
     fault("accept4", "ENOBUFS", Seen::Nothing),
     fault("accept4", "ENOMEM", Seen::Nothing),
     fault("accept4", "ECONNABORTED", Seen::Nothing),
     fault("accept4", "EPROTO", Seen::Nothing),
+    fault("accept4", "ENETDOWN", Seen::Nothing),
+    fault("accept4", "EHOSTUNREACH", Seen::Nothing),
+    fault("accept4", "EHOSTDOWN", Seen::Nothing),
+    fault("accept4", "ENONET", Seen::Nothing),
     fault("accept4", "EINTR", Seen::Nothing),
     fault("epoll_ctl", "ENOMEM", Seen::Cut),
     fault("epoll_pwait", "EINTR", Seen::Nothing),
@@ -89,15 +101,12 @@ const ROUNDS: usize = 4;
 /// Calls of a kind: more, and somebody makes them again and again.
 const CALLS_MAX: usize = 1500;
 
-/// All faults.
+/// All faults, where strace may trace.
 pub(crate) fn run() -> Result<()> {
-    need("strace", "strace")?;
-    if !may_trace()? {
-        println!(
-            "\n!!! SKIPPED: no process may trace another one here: no system call was made to fail !!!\n"
-        );
-        return Ok(());
-    }
+    where_possible("system calls that fail", strace::need, all)
+}
+
+fn all() -> Result<()> {
     let program = server::build()?;
     let folder = target_folder("faults");
     fs::create_dir_all(&folder)?;
@@ -118,34 +127,41 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// Nobody can be accepted: how often is it tried?
+/// Nobody can be accepted: how often is it tried? After 50 ms, each time after twice as long, and never after more than a second.
 fn pauses(program: &Path, folder: &Path) -> Result<()> {
     let fault = fault("accept4", "EMFILE", Seen::Nothing);
     let trial = Trial { fault, schedule: "1+", program, folder, contents: &[] };
     let log = folder.join("strace.log");
     let mut server = Server::start(&mut trial.command(&log)?, Stdio::null(), Stdio::null())?;
     let client = TcpStream::connect_timeout(&server.address, PATIENCE)?;
-    // 50 ms, and each time twice as long: five times, and once more at the end.
-    thread::sleep(Duration::from_secs(2));
+    thread::sleep(Duration::from_secs(4));
     server.end()?;
     drop(client);
-    let mut tally = Tally::default();
-    trial.count_calls(&log, server.id(), &mut tally)?;
-    ensure!((2..=12).contains(&tally.calls), "{} calls in 2 s", tally.calls);
-    println!("accept4 always fails: {} calls in 2 s", tally.calls);
+    let text = strace::read(&log, server.id())?;
+    let times: Vec<f64> = text
+        .lines()
+        .filter(|line| line.contains("accept4("))
+        .filter_map(|line| line.split_whitespace().nth(1)?.parse().ok())
+        .collect();
+    let gaps: Vec<f64> = times.iter().zip(times.iter().skip(1)).map(|(from, to)| to - from).collect();
+    // The last one is the server's end.
+    let (_, gaps) = gaps.split_last().context("it is tried once")?;
+    println!("accept4 always fails: it is tried again after {gaps:.2?} s");
+    let mut shortest = 0.05;
+    for gap in gaps {
+        // A tick of the clock is 10 ms at most.
+        ensure!(*gap > shortest - 0.015, "after {gap} s already");
+        shortest = (shortest * 2.0_f64).min(1.0);
+    }
+    // A busy machine may be late once, and not each time.
+    let longest = gaps.iter().skip(5).copied().fold(f64::MAX, f64::min);
+    ensure!(longest < 1.5, "it is not tried again after a second");
     Ok(())
 }
 
 /// No two neighbours are alike.
 fn content(octets: usize) -> Vec<u8> {
     (b'a'..=b'w').cycle().take(octets).collect()
-}
-
-/// In some containers nobody may.
-fn may_trace() -> Result<bool> {
-    ensure!(is_installed("strace"), "no strace");
-    let traced = Command::new("strace").args(["-o", "/dev/null", "true"]).output()?;
-    Ok(traced.status.success())
 }
 
 /// One run of the program, with one fault.
@@ -224,7 +240,8 @@ impl std::fmt::Display for Tally {
 impl Trial<'_> {
     fn run(&self) -> Result<Tally> {
         let log = self.folder.join("strace.log");
-        let mut server = Server::start(&mut self.command(&log)?, Stdio::null(), Stdio::null())?;
+        let said = self.folder.join("stderr.log");
+        let mut server = Server::start(&mut self.command(&log)?, Stdio::null(), File::create(&said)?.into())?;
         let mut tally = Tally::default();
         let files: Vec<(&str, &[u8])> =
             self.contents.iter().map(|(name, content)| (*name, &**content)).collect();
@@ -235,17 +252,20 @@ impl Trial<'_> {
             tally.ask(server.address, &files.repeat(ROUNDS))?;
         }
         server.end()?;
-        self.count_calls(&log, server.id(), &mut tally)?;
+        let text = strace::read(&log, server.id())?;
+        tally.calls = strace::calls(&text, self.fault.call);
+        tally.injected = text.lines().filter(|line| line.contains("(INJECTED)")).count();
         self.judge(&tally)?;
+        if self.fault.call == "accept4" {
+            let has_paused = fs::read_to_string(&said)?.contains("Cannot accept");
+            ensure!(has_paused == self.fault.is_lack(), "it pauses: {has_paused}");
+        }
         Ok(tally)
     }
 
-    /// The program behind strace, which goes aside, so that the process is the program's.
     fn command(&self, log: &Path) -> Result<Command> {
-        _ = fs::remove_file(log);
         let Fault { call, error, file, .. } = self.fault;
-        let mut command = Command::new("strace");
-        command.args(["-D", "-f", "-o"]).arg(log);
+        let mut command = strace::behind(log);
         if let Some(file) = file {
             command.arg("-P").arg(self.folder.join(file).canonicalize()?);
         }
@@ -254,28 +274,6 @@ impl Trial<'_> {
         command.arg(self.program).args(["-b", "127.0.0.1", "-p", "HTTP/1.1", "--threads", "1", "0", "-d"]);
         command.arg(self.folder.canonicalize()?);
         Ok(command)
-    }
-
-    fn count_calls(&self, log: &Path, id: u32, tally: &mut Tally) -> Result<()> {
-        let end = format!("{id} +++ exited with");
-        let began = Instant::now();
-        // strace writes after the program's end.
-        let text = loop {
-            let text = fs::read_to_string(log)?;
-            // It pads numbers.
-            if text
-                .lines()
-                .any(|line| line.split_whitespace().collect::<Vec<_>>().join(" ").starts_with(&end))
-            {
-                break text;
-            }
-            ensure!(began.elapsed() < PATIENCE, "strace does not end");
-            thread::sleep(Duration::from_millis(5));
-        };
-        let call = format!("{}(", self.fault.call);
-        tally.calls = text.lines().filter(|line| line.contains(&call)).count();
-        tally.injected = text.lines().filter(|line| line.contains("(INJECTED)")).count();
-        Ok(())
     }
 
     fn judge(&self, tally: &Tally) -> Result<()> {

@@ -3,9 +3,11 @@
 mod tools;
 
 mod server;
+mod strace;
 
 mod bench;
 mod board;
+mod calls;
 mod deploy;
 mod faults;
 
@@ -27,6 +29,8 @@ struct Arguments {
 enum Chore {
     /// Run every check: format, lints, tests, documentation, builds without std, the board.
     Ci,
+    /// Count the system calls that a request costs.
+    Calls,
     /// Let the program's system calls fail, and look at what its clients see.
     Faults,
     /// Try what `deploy/` is for.
@@ -40,6 +44,7 @@ enum Chore {
 fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Ci => ci::run(),
+        Chore::Calls => calls::run(),
         Chore::Faults => faults::run(),
         Chore::Deploy(arguments) => deploy::run(&arguments),
         Chore::Board(arguments) => board::run(&arguments),

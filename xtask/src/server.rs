@@ -34,13 +34,22 @@ impl Server {
         let mut server = Self { process, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
         let mut banner = String::new();
         BufReader::new(stdout).read_line(&mut banner)?;
-        let port = banner.split(" port ").nth(1).and_then(|rest| rest.split(' ').next());
-        server.address.set_port(port.with_context(|| format!("no banner, but {banner:?}"))?.parse()?);
+        let mut words = banner.split(' ').skip_while(|word| *word != "on").skip(1);
+        let (host, _, port) = (words.next(), words.next(), words.next());
+        let (host, port) = host.zip(port).with_context(|| format!("no banner, but {banner:?}"))?;
+        server.address = SocketAddr::new(host.parse()?, port.parse()?);
         Ok(server)
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Ends it, whatever it does.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(())
     }
 
     /// Tells it to end, and waits until it has.
@@ -61,8 +70,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        _ = self.process.kill();
-        _ = self.process.wait();
+        // It may have ended.
+        _ = self.kill();
     }
 }
 

@@ -467,14 +467,35 @@ impl Settings {
 }
 
 /// Faults of the client's or of the network on the way: the next connection may be there already.
+#[cfg(target_os = "linux")]
+fn is_clients_fault(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    // Linux tells whoever accepts of what has already happened to the connection.
+    let known = [
+        Errno::CONNABORTED,
+        Errno::CONNRESET,
+        Errno::HOSTDOWN,
+        Errno::HOSTUNREACH,
+        Errno::INTR,
+        Errno::NETDOWN,
+        Errno::NETUNREACH,
+        Errno::NONET,
+        Errno::NOPROTOOPT,
+        Errno::OPNOTSUPP,
+        Errno::PROTO,
+        Errno::TIMEDOUT,
+    ];
+    error.kind() == io::ErrorKind::ConnectionAborted
+        || Errno::from_io_error(error).is_some_and(|error| known.contains(&error))
+}
+
+/// Faults of the client's or of the network on the way: the next connection may be there already.
+#[cfg(not(target_os = "linux"))]
 fn is_clients_fault(error: &io::Error) -> bool {
     use io::ErrorKind::{
         ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted, NetworkDown, NetworkUnreachable,
         TimedOut,
     };
-    /// `EPROTO`, which has no name in `std`.
-    #[cfg(target_os = "linux")]
-    const PROTOCOL_ERROR: i32 = 71;
     let known = [
         ConnectionAborted,
         ConnectionReset,
@@ -484,9 +505,5 @@ fn is_clients_fault(error: &io::Error) -> bool {
         NetworkUnreachable,
         TimedOut,
     ];
-    #[cfg(target_os = "linux")]
-    if error.raw_os_error() == Some(PROTOCOL_ERROR) {
-        return true;
-    }
     known.contains(&error.kind())
 }
