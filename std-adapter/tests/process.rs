@@ -200,6 +200,49 @@ fn a_handler_that_takes_long_is_told_of() {
     assert_eq!(lines.iter().filter(|line| line.contains("andler")).count(), 2, "{lines:#?}");
 }
 
+/// What a process has had in memory at most, in KiB.
+#[cfg(target_os = "linux")]
+fn peak_kib(id: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// A handler that reads it in pieces has it in pieces.
+#[cfg(target_os = "linux")]
+#[test]
+fn uploads_take_no_memory_however_large_they_are() {
+    const MIB: usize = 1 << 20;
+    const MIBS: usize = 64;
+    let server = Process::start(&mut command("", PATIENT));
+    let piece = vec![b'x'; MIB];
+    let upload = |mibs: usize, framing: &str| {
+        let mut client = server.client();
+        client.send(format!("POST /count HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n"));
+        let is_chunked = framing.ends_with("chunked");
+        for _ in 0..mibs {
+            if is_chunked {
+                client.send(format!("{MIB:x}\r\n"));
+            }
+            client.send(&piece);
+            if is_chunked {
+                client.send("\r\n");
+            }
+        }
+        if is_chunked {
+            client.send("0\r\n\r\n");
+        }
+        assert_eq!(client.reply().text(), (mibs * MIB).to_string());
+    };
+    // What is made once is made.
+    upload(1, "Transfer-Encoding: chunked");
+    let before = peak_kib(server.id());
+    upload(MIBS, "Transfer-Encoding: chunked");
+    upload(MIBS, &format!("Content-Length: {}", MIBS * MIB));
+    let grown = peak_kib(server.id()) - before;
+    assert!(grown < 4 * 1024, "{grown} KiB");
+}
+
 /// Colours and times count, too.
 #[test]
 fn a_line_of_the_log_has_4096_octets_at_most() {

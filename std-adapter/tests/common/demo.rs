@@ -49,7 +49,7 @@ impl RequestHandler for Demo {
     fn content_bytes_max(&mut self, request: &RequestHead<'_>, default: u64) -> u64 {
         match request.path() {
             b"/panic-in-limit" => panic!("as the client asked"),
-            b"/echo" => u64::MAX,
+            b"/echo" | b"/count" => u64::MAX,
             _ => default,
         }
     }
@@ -97,6 +97,16 @@ impl RequestHandler for Demo {
     fn do_post(&mut self, mut request: Request<'_>, response: Response<'_>) -> Result<Sent, SendError> {
         if request.path() == b"/unread" {
             return response.send_response(status::OK).end_with(b"not read");
+        }
+        if request.path() == b"/count" {
+            let (mut piece, mut count) = ([0; 8192], 0);
+            loop {
+                match request.read(&mut piece)? {
+                    0 => break,
+                    more => count += more,
+                }
+            }
+            return response.send_response(status::OK).end_with(count.to_string().as_bytes());
         }
         let mut content = vec![0; 4 << 20];
         let content = request.read_to_end(&mut content)?;
