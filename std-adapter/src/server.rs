@@ -133,7 +133,8 @@ impl HttpServer {
     /// waits to be asked for it: however slowly it comes, it takes no thread. A handler that refuses it by its head alone
     /// does so that much later. Who sends more slowly than [`bytes_per_second_min`](Builder::bytes_per_second_min) is refused all the
     /// same. Longer content is read by its handler as it comes, and takes a thread for as long as that waits: what reads
-    /// and writes it in pieces of some 100 KiB needs the fewest calls.
+    /// and writes it in pieces of some 100 KiB needs the fewest calls. When few threads are left, the slowest of these make place for
+    /// others (see [`spare_threads_max`](Builder::spare_threads_max)).
     ///
     /// A response of at most 64 KiB, and a file that is sent with [`end_with_file`](crate::EndWithFile::end_with_file), need no
     /// thread: the handler returns, and its client may take its time. What is kept for it meanwhile has a bound:

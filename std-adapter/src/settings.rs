@@ -152,7 +152,8 @@ impl Builder {
 
     /// Threads besides, for handlers that wait; at least 1. Default: 256. They are made when they are needed, and end when they
     /// are not. As many more as [`threads`](Self::threads) are a reserve for the case that all of these wait, and one more handler
-    /// does of which nobody knew.
+    /// does of which nobody knew. When seven of eight wait, those make place, with 503, that have waited for a second or longer
+    /// for content that comes slower than 16 times [`bytes_per_second_min`](Self::bytes_per_second_min).
     #[must_use]
     pub fn spare_threads_max(mut self, threads: usize) -> Self {
         self.settings.spares = threads.clamp(1, SPARES_MAX);

@@ -267,7 +267,8 @@ fn slow_content_holds_up_nobody() {
 #[test]
 fn slow_content_without_threads_is_a_503() {
     let demo = Demo::default();
-    let server = Running::with(one_loop().spare_threads_max(1), &demo);
+    // However long the first one takes on this machine, it makes no place.
+    let server = Running::with(one_loop().spare_threads_max(1).bytes_per_second_min(0), &demo);
     // In chunks: content whose length is known is waited for before its handler is called, if it is short.
     let post = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
     let mut first = server.client();
@@ -280,6 +281,44 @@ fn slow_content_without_threads_is_a_503() {
     assert_eq!(server.client().get("/").text(), "Hello there");
     first.send("3\r\ndef\r\n0\r\n\r\n");
     assert_eq!(first.reply().text(), "abcdef");
+}
+
+/// Slow clients have as many threads as there are, or nearly, and others come: those keep theirs who do not wait for it.
+#[test]
+fn slow_content_makes_place_for_others() {
+    // Of eight, one is for those who are not slow. Of two, none is, until one was wanted.
+    for threads in [8, 2] {
+        let server = Running::with(one_loop().spare_threads_max(threads), &Demo::default());
+        let post = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
+        let mut slow = Client::crowd(server.address, threads, post);
+        // In two pieces, of which the second is sent when the handler waits for it, or was refused.
+        let upload = || {
+            let mut client = server.client();
+            client.send(post);
+            client.has_something_within(Duration::from_millis(20));
+            _ = client.try_send("3\r\ndef\r\n0\r\n\r\n");
+            client.reply().status() == 200
+        };
+        let mut has_place =
+            || slow.iter_mut().any(|client| client.has_something_within(Duration::from_millis(1)));
+        assert!(becomes_true(|| upload() && has_place()), "{threads} slow clients keep all others out");
+        for _ in 0..3 {
+            assert_eq!(server.client().get("/").text(), "Hello there");
+        }
+        // Not more of them than there was need for.
+        let mut refused = 0;
+        for client in &mut slow {
+            _ = client.try_send("3\r\ndef\r\n0\r\n\r\n");
+            let reply = client.reply();
+            if reply.status() == 503 {
+                client.expect_end();
+                refused += 1;
+            } else {
+                assert_eq!(reply.text(), "abcdef");
+            }
+        }
+        assert!(threads == 2 || refused < threads, "all made place");
+    }
 }
 
 /// Who has lost its loop already, because it waited for something else, needs no other thread to wait for its client.

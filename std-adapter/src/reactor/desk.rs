@@ -73,7 +73,7 @@ impl<'a, H> Desk<'a, H> {
         self.tally.handler().is_some()
     }
 
-    /// No thread was found for the loop when a handler had to wait.
+    /// No thread was found for the loop when a handler had to wait, or its own was needed for others.
     pub(super) fn is_overloaded(&self) -> bool {
         self.overloaded.get()
     }
@@ -101,6 +101,15 @@ impl<H: Handler> Desk<'_, H> {
             }
         }
         !self.drives()
+    }
+
+    /// Is this thread, on which a handler waits for a slow client, needed for somebody else?
+    pub(super) fn wants_place(&self) -> bool {
+        let wants = self.reactor.spares.want_place();
+        if wants {
+            self.overloaded.set(true);
+        }
+        wants
     }
 
     fn give_away(&self, need: Need) {

@@ -23,6 +23,12 @@ pub(crate) struct Rates {
 /// when it leaves the cutting into packets to the network's card.
 const UNTOLD: u64 = 64 * 1024;
 
+/// How long a handler waits at a time before it asks whether it may go on waiting.
+pub(super) const LOOK: Duration = Duration::from_secs(1);
+
+/// So many times the least rate is fast enough to keep a thread when there are few left.
+const KEEPS_THREAD: u64 = 16;
+
 impl Default for Rates {
     fn default() -> Self {
         Self {
@@ -48,6 +54,13 @@ impl Rates {
         u64::try_from(self.content.as_millis()).unwrap_or(u64::MAX / 2).saturating_add(earned)
     }
 
+    /// Does content come so slowly that its handler makes place when threads are few? Not before it is known how fast it comes.
+    pub(crate) fn makes_place(&self, received: usize, elapsed: Duration) -> bool {
+        let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let least = KEEPS_THREAD * u64::from(self.bytes_per_second_min);
+        elapsed >= LOOK && received as u64 * 1000 < least.saturating_mul(milliseconds)
+    }
+
     /// How long to wait until the client takes more, when it has taken so much in so long a time as there was no room for more;
     /// `None` when it is enough.
     pub(crate) fn write_patience(&self, sent: u64, elapsed: Duration) -> Option<Duration> {
@@ -71,6 +84,23 @@ mod tests {
         assert_eq!(rates.content_patience(0, SECOND * 21), None);
         assert_eq!(rates.content_patience(500, SECOND * 21), Some(Duration::ZERO));
         assert_eq!(rates.content_patience(5000, SECOND * 21), Some(SECOND * 9));
+    }
+
+    #[test]
+    fn slow_content_makes_place() {
+        let rates = Rates::default();
+        for (received, elapsed, expected) in [
+            (0, SECOND / 2, false),
+            (0, SECOND, true),
+            (7999, SECOND, true),
+            (8000, SECOND, false),
+            (159_999, SECOND * 20, true),
+            (160_000, SECOND * 20, false),
+        ] {
+            assert_eq!(rates.makes_place(received, elapsed), expected, "{received} in {elapsed:?}");
+        }
+        let patient = Rates { bytes_per_second_min: 0, ..rates };
+        assert!(!patient.makes_place(0, SECOND * 100));
     }
 
     #[test]

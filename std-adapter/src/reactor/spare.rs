@@ -7,6 +7,9 @@
 //! nor wait for clients. They are for loops that a handler holds up. When some of them are needed for that, requests of
 //! kinds that nobody knows go to the queue (see [`Spares::are_scarce`]): so a loop is stuck for long only when a handler waits whose
 //! kind never did.
+//!
+//! Clients that send their content slowly could keep all the others busy. So those make place when few are left: see
+//! [`Spares::want_place`].
 
 use super::sync::{AtomicUsize, Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
@@ -39,6 +42,11 @@ impl Bounds {
     fn threads_max(&self) -> usize {
         self.loops + self.spares + self.loops
     }
+
+    /// An eighth of them is for clients that do not keep them waiting for long.
+    fn few(&self) -> usize {
+        self.loops + self.spares / 8
+    }
 }
 
 /// The threads of a server.
@@ -58,6 +66,10 @@ struct State<E> {
     /// Threads that serve requests beside the loops.
     serving: usize,
     queue: VecDeque<E>,
+    /// Somebody did not get a thread, or not at once, since the last one was told to make place.
+    lacking: bool,
+    /// Threads that are coming back because they were told so.
+    leaving: usize,
     ended: bool,
 }
 
@@ -90,7 +102,15 @@ pub(super) enum Given<E> {
 
 impl<E> Spares<E> {
     pub(super) fn new(bounds: Bounds) -> Self {
-        let state = State { idle: Vec::new(), threads: 0, serving: 0, queue: VecDeque::new(), ended: false };
+        let state = State {
+            idle: Vec::new(),
+            threads: 0,
+            serving: 0,
+            queue: VecDeque::new(),
+            lacking: false,
+            leaving: 0,
+            ended: false,
+        };
         let free = AtomicUsize::new(bounds.threads_max());
         Self { bounds, state: Mutex::new(state), free }
     }
@@ -104,6 +124,7 @@ impl<E> Spares<E> {
     pub(super) fn give(&self, work: Work<E>, need: Need) -> Given<E> {
         let mut state = self.lock();
         if need == Need::Client && self.is_down_to_reserve(&state) {
+            state.lacking = true;
             return Given::Refused(work);
         }
         self.employ(&mut state, work)
@@ -116,6 +137,7 @@ impl<E> Spares<E> {
             state.serving += 1;
             return self.employ(&mut state, Work::Serve(errand));
         }
+        state.lacking = true;
         if state.queue.len() < self.bounds.queue {
             state.queue.push_back(errand);
             return Given::Taken;
@@ -126,6 +148,19 @@ impl<E> Spares<E> {
     /// Is there, as far as is known, a loop that nobody could take over?
     pub(super) fn are_scarce(&self) -> bool {
         self.free.load(Ordering::Relaxed) < self.bounds.loops
+    }
+
+    /// Is the thread wanted on which a handler waits for a slow client? As long as there are few others; where there are never
+    /// many, once for each time that somebody did not get one.
+    pub(super) fn want_place(&self) -> bool {
+        let mut state = self.lock();
+        let free = self.free(&state) + state.leaving;
+        let wants = free < self.bounds.few() || (free <= self.bounds.loops && state.lacking);
+        if wants {
+            state.lacking = false;
+            state.leaving += 1;
+        }
+        wants
     }
 
     fn free(&self, state: &State<E>) -> usize {
@@ -172,6 +207,8 @@ impl<E> Spares<E> {
         if done == Done::Served {
             state.serving -= 1;
         }
+        // Whoever comes back is as good as the one that was told to.
+        state.leaving = state.leaving.saturating_sub(1);
         if state.ended {
             return self.leave(&mut state);
         }

@@ -7,6 +7,7 @@
 use super::Handler;
 use super::desk::Desk;
 use super::poller::{Follows, Readiness, Socket, read_now, send_file, wait_for, write_now};
+use super::rates::LOOK;
 use super::serve::OUTPUT_BYTES;
 use crate::file_part::FilePart;
 use crate::metrics::Event;
@@ -109,12 +110,16 @@ impl<'a, H: Handler> Stream<'a, H> {
 
     /// Waits, in a handler, for more content.
     fn wait_for_content(&mut self) -> Result<(), ErrorKind> {
-        let since = *self.empty_since.get_or_insert_with(Instant::now);
-        let patience = self.desk.rates().content_patience(self.received, since.elapsed());
-        match patience.filter(|patience| !patience.is_zero()) {
-            Some(patience) if self.wait(Readiness::READ, patience)? => Ok(()),
-            _ => Err(self.timed_out(Event::ContentTimeOut)),
+        let elapsed = self.empty_since.get_or_insert_with(Instant::now).elapsed();
+        let rates = self.desk.rates();
+        let patience = rates.content_patience(self.received, elapsed);
+        let Some(patience) = patience.filter(|patience| !patience.is_zero()) else {
+            return Err(self.timed_out(Event::ContentTimeOut));
+        };
+        if rates.makes_place(self.received, elapsed) && self.desk.wants_place() {
+            return Err(ErrorKind::OutOfMemory);
         }
+        self.wait(Readiness::READ, patience.min(LOOK)).map(drop)
     }
 
     /// Waits, in a handler, until its client takes more.
