@@ -442,15 +442,9 @@ fn kept_connections_are_spread_over_the_loops() {
     const CLIENTS: usize = 32;
     let server = Running::with(quiet().threads(2), &Demo::default());
     // Who asks for nothing is no reason to send those who do to other loops.
-    let _silent: Vec<Client> = (0..CLIENTS * 2).map(|_| server.client()).collect();
+    let _silent = Client::crowd(server.address, CLIENTS * 2, "");
     // One after the other: a crowd is let in by several loops, and is spread by that.
-    let mut clients: Vec<Client> = (0..CLIENTS)
-        .map(|_| {
-            let mut client = server.client();
-            client.get("/");
-            client
-        })
-        .collect();
+    let mut clients = Client::idle_crowd(server.address, CLIENTS, "/");
     // Loops go from thread to thread on a busy machine: a round in which one did looks even. Not most of them.
     assert!(becomes_true(|| {
         let is_even = |_: &i32| {

@@ -207,7 +207,7 @@ fn slow_readers_cost_neither_threads_nor_memory() {
             .count()
     };
     let slow = |count| -> Vec<Client> {
-        let mut clients: Vec<Client> = (0..count).map(|_| process.client()).collect();
+        let mut clients = Client::crowd(process.address, count, "");
         for client in &mut clients {
             client.send(request("GET", "/sparse"));
             assert!(client.head().contains("\r\nContent-Length: 1073741824\r\n"));
@@ -314,7 +314,7 @@ fn slow_uploads_lock_nobody_out() {
 fn short_uploads_need_no_thread() {
     let server = Running::with(quiet().threads(1).spare_threads_max(1), &Sends::default());
     let half = "x".repeat(8 * 1024);
-    let mut uploads: Vec<Client> = (0..50).map(|_| server.client()).collect();
+    let mut uploads = Client::crowd(server.address, 50, "");
     for client in &mut uploads {
         let length = 2 * half.len();
         client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{half}"));
@@ -356,8 +356,7 @@ fn unfinished_heads_share_a_bound() {
         }
     }
     assert!((1..CLIENTS - 3).contains(&refused), "{refused} were refused");
-    for client in (0..CLIENTS).map(|_| server.client()) {
-        let mut client = client;
+    for mut client in Client::crowd(server.address, CLIENTS, "") {
         client.send(&begin);
         assert!(!client.has_something_within(Duration::from_millis(10)), "what was lent is given back");
         client.send("\r\n\r\n");

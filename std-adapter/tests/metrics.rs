@@ -144,10 +144,7 @@ fn deadlines_are_counted_by_what_they_are_for() {
 #[test]
 fn idle_connections_that_make_place_are_counted() {
     let (server, _) = Demo::serve(quiet().threads(1).connections_max(2));
-    let mut idle = Client::crowd(server.address, 2, GET);
-    for client in &mut idle {
-        client.reply();
-    }
+    let mut idle = Client::idle_crowd(server.address, 2, "/");
     assert_eq!(server.client().get("/").status(), 200);
     assert!(server.metrics.snapshot().connections_evicted >= 1, "{:?}", server.metrics.snapshot());
     idle[0].expect_end();

@@ -27,7 +27,7 @@ fn the_longest_idle_connection_makes_place() {
     let mut busy = server.client();
     busy.send("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
     demo.gate.wait_for(1);
-    let mut idle: Vec<Client> = (0..3).map(|_| server.client()).collect();
+    let mut idle = Client::crowd(server.address, 3, "");
     idle.iter_mut().for_each(ask);
     // Of those that are left, the one that came first has asked last.
     for (longest, others) in [(0, vec![2, 1]), (2, vec![1])] {
@@ -88,7 +88,7 @@ fn without_idle_connections_accepting_waits() {
 fn an_idle_connection_makes_place_for_one() {
     let server = quiet().threads(1).connections_max(1).bind("127.0.0.1:0").unwrap();
     // They are in the queue before anybody looks: the longer it stays full, the more are accepted in a row.
-    let _waiting: Vec<Client> = (0..40).map(|_| Client::connect(server.local_addr().unwrap())).collect();
+    let _waiting = Client::crowd(server.local_addr().unwrap(), 40, "");
     let server = Running::serve(server, |_| Demo::default());
     let mut most = 0;
     assert!(becomes_true(|| {

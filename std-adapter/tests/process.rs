@@ -165,7 +165,7 @@ fn no_descriptors_is_no_end() {
     assert_eq!(server.client().get("/").text(), "Hello there");
     for _ in 0..2 {
         // More than it can have, all silent.
-        let crowd: Vec<Client> = (0..2 * LIMIT).map(|_| server.client()).collect();
+        let crowd = Client::crowd(server.address, 2 * LIMIT, "");
         // One that speaks is served, for the silent ones are closed sooner or later.
         assert_eq!(server.client().get("/").text(), "Hello there");
         drop(crowd);
@@ -314,13 +314,7 @@ fn who_is_idle_leaves_its_descriptor_to_others() {
     // It is not idle.
     first.send("GET /count HTTP/1.1\r\n");
     // More than there are descriptors for: the last ones are served in the places of others.
-    let crowd: Vec<Client> = (0..LIMIT / 4)
-        .map(|_| {
-            let mut client = server.client();
-            assert_eq!(client.get("/count").status(), 200);
-            client
-        })
-        .collect();
+    let crowd = Client::idle_crowd(server.address, LIMIT / 4, "/count");
     let few = |line: &str| line.contains("Cannot accept: the last descriptors are for files");
     assert!(server.stderr.wait_for(few).is_some());
     first.send("Host: a\r\n\r\n");

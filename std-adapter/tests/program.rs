@@ -14,7 +14,7 @@ use common::{Client, Ending, Process, becomes_true, has, is_refused, log_text, r
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
 
 /// The program, without what the environment may say about colours.
@@ -411,7 +411,7 @@ fn a_browsers_connections_are_served_in_parallel() {
     for protocol in ["HTTP/1.0", "HTTP/1.1"] {
         let process = serve(&directory, &["-p", protocol]);
         let address = process.address;
-        let spare: Vec<Client> = (0..2).map(|_| process.client()).collect();
+        let spare = Client::crowd(process.address, 2, "");
         // One takes its time.
         let mut slow = process.client();
         slow.send("GET /big.bin HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -441,15 +441,34 @@ fn a_browsers_connections_are_served_in_parallel() {
 
 // ---- examples ----
 
-/// Where Cargo puts it. It builds the examples before it runs the tests, unless it is told to run some of them only.
+/// When anything of it was changed last.
+fn changed(path: &Path) -> SystemTime {
+    let itself = path.metadata().unwrap().modified().unwrap();
+    let inside = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| changed(&entry.path()));
+    inside.fold(itself, SystemTime::max)
+}
+
+/// Where Cargo puts it. It builds the examples before it runs all tests; when it was told to run some of them only, it has built
+/// none, or those that are there are of another day.
 fn example(name: &str) -> PathBuf {
     let directory = Path::new(env!("CARGO_BIN_EXE_httpling")).parent().unwrap();
     let path = directory.join("examples").join(name);
-    if !path.exists() {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = ["src", "examples", "../core/src"].map(|folder| changed(&package.join(folder)));
+    let is_built = |path: &Path| {
+        let built = path.metadata().and_then(|data| data.modified());
+        built.is_ok_and(|built| sources.iter().all(|source| *source <= built))
+    };
+    if !is_built(&path) {
+        let profile = match directory.file_name().unwrap().to_str().unwrap() {
+            "debug" => "dev",
+            other => other,
+        };
         let mut cargo = Command::new(env!("CARGO"));
-        let built = cargo.args(["build", "--quiet", "--package", "httpling", "--example", name]).status();
-        assert!(built.unwrap().success());
+        cargo.args(["build", "--quiet", "--package", "httpling", "--profile", profile, "--example", name]);
+        assert!(cargo.status().unwrap().success());
     }
+    assert!(path.exists(), "{} is not built: `cargo build --examples` as this test was", path.display());
     path
 }
 

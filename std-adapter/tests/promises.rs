@@ -320,7 +320,7 @@ fn requests_per_connection() {
 fn connections() {
     let program = Program::start_behind("ulimit -Sn 80;", &[]);
     // More than 80 at a time.
-    let mut clients: Vec<Client> = (0..100).map(|_| program.client()).collect();
+    let mut clients = Client::crowd(program.process.address, 100, "");
     for client in &mut clients {
         assert_eq!(client.ask(FILE).status(), 200);
     }

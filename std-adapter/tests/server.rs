@@ -93,7 +93,7 @@ fn a_restart_on_the_same_port_works_at_once() {
 fn a_burst_of_clients_finds_room() {
     let server = quiet().bind("127.0.0.1:0").unwrap();
     let address = server.local_addr().unwrap();
-    let clients: Vec<Client> = (0..200).map(|_| Client::connect(address)).collect();
+    let clients = Client::crowd(address, 200, "");
     let demo = Demo::default();
     let server = Running::serve(server, move |_| demo.clone());
     for mut client in clients {

@@ -54,6 +54,16 @@ impl Client {
         (0..clients).map(ask).collect()
     }
 
+    /// So many, one after the other, of whom each has asked for this, was answered, and is idle.
+    pub(crate) fn idle_crowd(address: SocketAddr, clients: usize, target: &str) -> Vec<Self> {
+        let ask = |_| {
+            let mut client = Self::connect(address);
+            assert_eq!(client.get(target).status(), 200);
+            client
+        };
+        (0..clients).map(ask).collect()
+    }
+
     pub(crate) fn try_connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
