@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::cases::IDLE_CONNECTIONS;
+use super::cases::{Case, IDLE_CONNECTIONS};
 
 /// The cores that the servers have, and those of the load.
 #[derive(Debug, Clone)]
@@ -31,6 +31,30 @@ impl Cores {
         Ok(Self { count, server, load })
     }
 
+    /// As they are shared in this case. Who connects has more work than who accepts: with as many cores for both, it would be the
+    /// load that is measured.
+    pub(crate) fn in_case(&self, case: Case) -> Self {
+        let mut cores = self.clone();
+        if case == Case::Reconnecting && cores.server.len() > 1 {
+            cores.load.splice(..0, cores.server.drain(1..));
+        }
+        cores
+    }
+
+    /// The case that shares them otherwise, in words.
+    fn exception(&self) -> String {
+        let case = Case::Reconnecting;
+        let Self { server, load, .. } = self.in_case(case);
+        if server == self.server {
+            return String::new();
+        }
+        format!(
+            " ({case}: {} and {}, because connecting is more work than accepting, and the server is to be the limit)",
+            Self::list(&server),
+            Self::list(&load)
+        )
+    }
+
     /// In the form that `taskset` takes.
     pub(crate) fn list(cores: &[usize]) -> String {
         cores.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
@@ -43,12 +67,13 @@ impl Cores {
         let model = model.map_or("unknown", |(_, model)| model);
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
         Ok(format!(
-            "{} cores ({model}), Linux {}; servers on cores {}, load on {}",
+            "{} cores ({model}), Linux {}; servers on cores {}, load on {}{}",
             self.count,
             // Only the release: what builders append says nothing.
             kernel.trim().split('-').next().unwrap_or_default(),
             Self::list(&self.server),
-            Self::list(&self.load)
+            Self::list(&self.load),
+            self.exception()
         ))
     }
 }

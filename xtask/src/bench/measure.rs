@@ -65,7 +65,7 @@ impl Bench {
 
     fn load(&self, running: &Running, case: Case) -> Command {
         let (kind, rest) = case.arguments();
-        let mut command = pinned(&self.cores.load);
+        let mut command = pinned(&self.cores.in_case(case).load);
         command.arg(self.programs.load()).args([kind, &running.address.to_string()]).args(rest);
         // Its errors are one line each.
         command.env_remove("RUST_BACKTRACE");
@@ -76,7 +76,7 @@ impl Bench {
         let mut command = self.load(running, case);
         command
             .args(["--seconds", &seconds.to_string()])
-            .args(["--threads", &self.cores.load.len().to_string()]);
+            .args(["--threads", &self.cores.in_case(case).load.len().to_string()]);
         command
     }
 

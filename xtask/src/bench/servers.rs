@@ -122,6 +122,7 @@ impl Programs {
 
     /// Starts a server on its cores, and waits until it listens.
     pub(crate) fn start(&self, server: Server, case: Case, cores: &Cores) -> Result<Running> {
+        let cores = cores.in_case(case);
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let child = pinned(&cores.server)
             .args(self.command(server, case, address.port(), cores.server.len())?)
