@@ -243,7 +243,35 @@ mod tests {
         }
     }
 
+    /// Cannot be written the first time, as a disk that is full for a while.
+    struct Failing(bool, Paper);
+
+    impl io::Write for Failing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if std::mem::replace(&mut self.0, false) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.1.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     const PATIENCE: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn a_log_that_has_failed_goes_on() {
+        let paper = Paper::default();
+        let log = Log::to(Failing(true, paper.clone()), Palette::plain(), 300).expect("a thread");
+        for message in ["lost", "written"] {
+            log.message(None, message);
+            log.drain(PATIENCE);
+        }
+        let text = paper.text();
+        assert!(text.ends_with("] written\n") && text.lines().count() == 1, "{text}");
+    }
 
     #[test]
     fn lines_are_escaped_and_cut() {

@@ -472,7 +472,6 @@ fn is_clients_fault(error: &io::Error) -> bool {
     use rustix::io::Errno;
     // Linux tells whoever accepts of what has already happened to the connection.
     let known = [
-        Errno::CONNABORTED,
         Errno::CONNRESET,
         Errno::HOSTDOWN,
         Errno::HOSTUNREACH,
@@ -485,6 +484,7 @@ fn is_clients_fault(error: &io::Error) -> bool {
         Errno::PROTO,
         Errno::TIMEDOUT,
     ];
+    // We say it, too, of a client whose address is gone.
     error.kind() == io::ErrorKind::ConnectionAborted
         || Errno::from_io_error(error).is_some_and(|error| known.contains(&error))
 }
