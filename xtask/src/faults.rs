@@ -271,8 +271,9 @@ impl Trial<'_> {
         }
         command.args(["-e", &format!("trace={call}"), "-e"]);
         command.arg(format!("inject={call}:error={error}:when={}", self.schedule));
-        command.arg(self.program).args(["-b", "127.0.0.1", "-p", "HTTP/1.1", "--threads", "1", "0", "-d"]);
-        command.arg(self.folder.canonicalize()?);
+        command.arg(self.program).args(["-b", "127.0.0.1", "-p", "HTTP/1.1", "--threads", "1"]);
+        // Who is cut is cut at once: the end of another deadline could look like it.
+        command.args(["--idle-timeout", "600", "0", "-d"]).arg(self.folder.canonicalize()?);
         Ok(command)
     }
 
