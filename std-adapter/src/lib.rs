@@ -25,7 +25,7 @@ mod settings;
 pub use file_part::EndWithFile;
 pub use httpling_core::*;
 pub use listener::LocalAddress;
-pub use server::{HttpServer, ShutdownHandle};
+pub use server::{HttpServer, Pulse, ShutdownHandle};
 pub use settings::Builder;
 
 /// The README's programs compile.

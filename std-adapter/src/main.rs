@@ -16,6 +16,7 @@ use signals::{Signal, Signals};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::thread;
 
 fn main() -> ExitCode {
     let inherited = Inherited::from_environment();
@@ -40,6 +41,7 @@ fn run(arguments: &Arguments, inherited: Option<Inherited>) -> Result<(), String
     }
 
     manager::tell("READY=1");
+    keep_alive(&server)?;
 
     let handle = server.shutdown_handle();
     let ends = move || {
@@ -53,8 +55,25 @@ fn run(arguments: &Arguments, inherited: Option<Inherited>) -> Result<(), String
             std::process::exit(0);
         }
     };
-    std::thread::Builder::new().name("signals".to_owned()).spawn(ends).map_err(|error| error.to_string())?;
+    thread::Builder::new().name("signals".to_owned()).spawn(ends).map_err(|error| error.to_string())?;
     server.serve_forever(move |_peer| handler.clone()).map_err(|error| error.to_string())
+}
+
+/// Tells the service manager, where it keeps a watch, for as long as the server is alive.
+fn keep_alive(server: &HttpServer) -> Result<(), String> {
+    let Some(patience) = manager::watch() else { return Ok(()) };
+    let pulse = server.pulse();
+    // Up to four times in its time: an answer may take half of it.
+    let tells = move || {
+        loop {
+            if pulse.beats(patience / 2) {
+                manager::tell("WATCHDOG=1");
+            }
+            thread::sleep(patience / 4);
+        }
+    };
+    thread::Builder::new().name("watchdog".to_owned()).spawn(tells).map_err(|error| error.to_string())?;
+    Ok(())
 }
 
 fn file_handler(arguments: &Arguments) -> Result<FileHandler, String> {
@@ -79,7 +98,7 @@ fn show_metrics(server: &HttpServer, arguments: &Arguments) -> Result<Option<Soc
     let server = builder.bind(address).map_err(fail)?;
     let bound = server.local_addr();
     let serve = move || server.serve_forever(move |_peer| page.clone());
-    std::thread::Builder::new().name("metrics".to_owned()).spawn(serve).map_err(fail)?;
+    thread::Builder::new().name("metrics".to_owned()).spawn(serve).map_err(fail)?;
     Ok(bound)
 }
 

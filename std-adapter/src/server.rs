@@ -115,6 +115,11 @@ impl HttpServer {
         Metrics::new(Arc::clone(&self.base))
     }
 
+    /// Tells whether it is alive, from elsewhere too: for a watchdog.
+    pub fn pulse(&self) -> Pulse {
+        Pulse { base: Arc::clone(&self.base) }
+    }
+
     /// Serves until [`ShutdownHandle::shutdown`]. `factory` makes a handler for each connection, when its first request comes:
     /// Python's handler class. It is told the client's address; clients of Unix sockets have none.
     ///
@@ -173,6 +178,21 @@ impl HttpServer {
             Some(factory(peer))
         };
         reactor::run(&self.base, &self.listeners, Extent { loops: 1, accepts: 1 }, Box::new(once))
+    }
+}
+
+/// Tells whether a server is alive: see [`HttpServer::pulse`].
+#[derive(Clone, Debug)]
+pub struct Pulse {
+    base: Arc<Base>,
+}
+
+impl Pulse {
+    /// Does each event loop answer a question within this time? One does not when the program is stopped, or when all threads
+    /// are stuck in handlers, so that nobody serves its connections. A server that does not serve yet, or is ending, has no loop
+    /// that must.
+    pub fn beats(&self, within: Duration) -> bool {
+        self.base.answers(within)
     }
 }
 

@@ -10,7 +10,7 @@ mod common;
 
 use common::demo::{Demo, GET, HELLO, large, one_of_three, quiet};
 use common::running::Running;
-use common::{Client, Ending, PATIENCE, is_reset, status, value};
+use common::{Client, Ending, Gate, PATIENCE, is_reset, status, value};
 use httpling::{Limits, Version};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -541,4 +541,36 @@ fn handle_request_serves_one_connection() {
         server.handle_request(|_| Demo::default()).unwrap();
     }
     clients.join().unwrap();
+}
+
+// ---- for a watchdog ----
+
+#[test]
+fn a_pulse_beats_unless_a_loop_is_stuck() {
+    let gate = Gate::default();
+    let stuck = gate.clone();
+    let server = quiet().threads(1).spare_threads_max(1).bind("127.0.0.1:0").unwrap();
+    let pulse = server.pulse();
+    assert!(pulse.beats(Duration::ZERO), "nobody serves yet: nobody is stuck");
+    let server = Running::serve(server, move |_| {
+        stuck.pass();
+        Demo::default()
+    });
+    let mut first = server.client();
+    assert!(pulse.beats(PATIENCE));
+    first.send(GET);
+    gate.wait_for(1);
+    assert!(pulse.beats(PATIENCE), "another thread drives the loop");
+    // One for the handlers that wait, one for the loop, and its reserve.
+    let mut others = Client::crowd(server.address, 2, GET);
+    gate.wait_for(3);
+    assert!(!pulse.beats(Duration::from_millis(50)));
+    gate.open();
+    assert!(pulse.beats(PATIENCE));
+    for client in others.iter_mut().chain([&mut first]) {
+        assert_eq!(client.reply().text(), "Hello there");
+    }
+    server.handle.shutdown();
+    server.join();
+    assert!(pulse.beats(Duration::ZERO), "it has ended");
 }

@@ -159,6 +159,14 @@ fn sockets_that_are_meant_for_another_process_are_left_alone() {
     assert!(stderr.starts_with("httpling: cannot use inherited socket 1: "), "{stderr}");
 }
 
+/// What a service manager hears.
+fn heard(socket: &UnixDatagram) -> String {
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut word = [0; 64];
+    let length = socket.recv(&mut word).expect("a word");
+    String::from_utf8_lossy(&word[..length]).into_owned()
+}
+
 #[test]
 fn a_service_manager_is_told_when_it_begins_and_when_it_ends() {
     let directory = directory();
@@ -169,23 +177,48 @@ fn a_service_manager_is_told_when_it_begins_and_when_it_ends() {
         (path.to_str().unwrap().to_owned(), UnixDatagram::bind(&path).unwrap()),
         (format!("@{abstract_name}"), UnixDatagram::bind_addr(&by_name).unwrap()),
     ] {
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let word = || {
-            let mut word = [0; 64];
-            let length = socket.recv(&mut word).expect("a word");
-            String::from_utf8_lossy(&word[..length]).into_owned()
-        };
         let mut command = httpling(&directory, &["-b", "127.0.0.1", "0"]);
         let process = Process::start(command.env("NOTIFY_SOCKET", name));
-        assert_eq!(word(), "READY=1");
+        assert_eq!(heard(&socket), "READY=1");
         process.signal("TERM");
-        assert_eq!(word(), "STOPPING=1");
+        assert_eq!(heard(&socket), "STOPPING=1");
         assert_eq!(process.end().0.code(), Some(0));
     }
     // Nobody there is no reason not to serve.
     let mut command = httpling(&directory, &["-b", "127.0.0.1", "0"]);
     let process = Process::start(command.env("NOTIFY_SOCKET", "/nowhere/at/all"));
     assert_eq!(fetch(process.address), "the content of a\n");
+}
+
+#[test]
+fn a_service_manager_that_keeps_a_watch_is_told_again_and_again() {
+    let directory = directory();
+    let path = directory.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    // For itself, for whoever was started, and for somebody else; and a watch that is none.
+    let own = "export WATCHDOG_PID=$$";
+    for (whose, microseconds, is_kept) in [
+        (own, "20000", true),
+        (":", "20000", true),
+        ("export WATCHDOG_PID=1", "20000", false),
+        (own, "0", false),
+    ] {
+        let mut command = after(whose, &directory, &["-b", "127.0.0.1", "0"]);
+        let process = Process::start(command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", microseconds));
+        assert_eq!(heard(&socket), "READY=1");
+        for _ in 0..if is_kept { 5 } else { 0 } {
+            assert_eq!(heard(&socket), "WATCHDOG=1");
+        }
+        assert_eq!(fetch(process.address), "the content of a\n");
+        process.signal("TERM");
+        // It may have been told once more.
+        let last = (0..1000).map(|_| heard(&socket)).find(|word| !is_kept || word != "WATCHDOG=1");
+        assert_eq!(last.as_deref(), Some("STOPPING=1"));
+        assert_eq!(process.end().0.code(), Some(0));
+        socket.set_nonblocking(true).unwrap();
+        while socket.recv(&mut [0; 64]).is_ok() {}
+        socket.set_nonblocking(false).unwrap();
+    }
 }
 
 #[test]

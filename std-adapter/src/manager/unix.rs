@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
 
 /// Sockets of a service manager that has made them for this process.
 pub(crate) struct Inherited(ListenFd);
@@ -47,6 +48,14 @@ pub(crate) fn tell(word: &str) {
     if let Some(name) = std::env::var_os("NOTIFY_SOCKET") {
         _ = send(&name, word);
     }
+}
+
+/// How long the service manager waits for a word before it takes this process for dead. `None` when it keeps no watch.
+pub(crate) fn watch() -> Option<Duration> {
+    // Without a process that is meant it is the one that was started.
+    let is_meant = std::env::var("WATCHDOG_PID").map_or(true, |id| id == std::process::id().to_string());
+    let microseconds = std::env::var("WATCHDOG_USEC").ok().filter(|_| is_meant)?.parse().ok()?;
+    (microseconds > 0).then(|| Duration::from_micros(microseconds))
 }
 
 fn send(name: &OsStr, word: &str) -> io::Result<()> {

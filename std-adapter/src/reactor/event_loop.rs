@@ -404,6 +404,8 @@ impl<H: Handler> State<H> {
             Message::MakePlace => {
                 self.evict(reactor);
             }
+            // Whoever asked may not wait any more.
+            Message::Answer(answer) => _ = answer.send(()),
         }
     }
 

@@ -5,6 +5,7 @@ use super::peer::Peer;
 use super::poller::Waker;
 use super::serve::Outcome;
 use super::slab::{Key, Stage};
+use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 /// To a loop.
@@ -20,6 +21,8 @@ pub(super) enum Message<H> {
     Listen,
     /// A place is needed: close what is idle for longest.
     MakePlace,
+    /// Somebody wants to know whether it does anything.
+    Answer(Sender<()>),
 }
 
 /// To a spare thread: a connection whose handler may wait, and where it belongs.

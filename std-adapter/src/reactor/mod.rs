@@ -64,6 +64,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -98,6 +99,9 @@ pub(crate) struct Base {
 trait Driven: fmt::Debug + Send + Sync {
     fn wake(&self);
 
+    /// Asks each loop for an answer, and says how many there are.
+    fn ask(&self, answer: &Sender<()>) -> usize;
+
     /// Requests that wait for a thread.
     fn queued(&self) -> usize;
 
@@ -131,6 +135,15 @@ impl Base {
             log_lines_lost: self.log.as_ref().map_or(0, Log::lost),
             ..self.counters.snapshot()
         }
+    }
+
+    /// Does each loop answer in time? One that ends need not.
+    pub(crate) fn answers(&self, patience: Duration) -> bool {
+        let (answer, answers) = channel();
+        let asked: usize = self.driven().iter().map(|driven| driven.ask(&answer)).sum();
+        let end = Instant::now() + patience;
+        let in_time = |_| answers.recv_timeout(end.saturating_duration_since(Instant::now())).is_ok();
+        (0..asked).all(in_time) || self.is_stopping()
     }
 
     fn is_stopping(&self) -> bool {
@@ -275,6 +288,13 @@ pub(crate) fn run<H: Handler>(
 }
 
 impl<H: Handler> Driven for Reactor<H> {
+    fn ask(&self, answer: &Sender<()>) -> usize {
+        for this in &self.loops {
+            this.inbox.send(Message::Answer(answer.clone()));
+        }
+        self.loops.len()
+    }
+
     fn wake(&self) {
         for this in &self.loops {
             this.inbox.call();

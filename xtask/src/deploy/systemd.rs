@@ -1,5 +1,5 @@
 //! The units under systemd itself: in a container of which it is the first process. There it starts the service, restarts it, and
-//! sees it fail.
+//! sees it fail, and hang.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -30,7 +30,8 @@ pub(super) fn can_run() -> Result<()> {
 }
 
 /// Lets systemd restart the service under load. Nobody is refused, and no request fails that was not sent on a connection that had
-/// ended. Then the service is killed, and comes back. At last it has a network, and metrics.
+/// ended. Then the service is killed, and comes back; and stopped by a signal, and comes back. At last it has a network, and
+/// metrics.
 pub(super) fn restart(site: &Site) -> Result<Outcome> {
     let ports = Ports { http: free_port()?, metrics: free_port()? };
     let machine = Machine::boot(site, &ports)?;
@@ -65,10 +66,16 @@ fn restart_in(machine: &Machine, site: &Site, ports: &Ports) -> Result<Outcome> 
     wait_until("it comes back", || machine.has("httpling.service", "NRestarts=1\nActiveState=active"))?;
     ensure!(get(ports.http, "/file")?.content == site.content, "it does not serve what it served before");
 
-    machine.run(&["mkdir", "--parents", "/run/systemd/system/httpling.service.d"])?;
-    machine.run(&["cp", DROP_IN, "/run/systemd/system/httpling.service.d"])?;
-    machine.systemctl(&["daemon-reload"])?;
-    machine.systemctl(&["restart", "httpling.service"])?;
+    // What hangs does not end, and comes back, too. (Nobody waits here for as long as the unit lets it hang.)
+    machine.add_drop_in(r"printf '[Service]\nWatchdogSec=4\n' > watchdog.conf")?;
+    ensure!(get(ports.http, "/file")?.status == 200, "it does not serve under watch");
+    machine.systemctl(&["kill", "--kill-whom=main", "--signal=STOP", "httpling.service"])?;
+    wait_until("its watch ends", || machine.has("httpling.service", "NRestarts=1\nActiveState=active"))?;
+    ensure!(get(ports.http, "/file")?.content == site.content, "it does not serve what it served before");
+    let journal = machine.run(&["journalctl", "--unit=httpling.service", "--output=cat"])?;
+    ensure!(journal.contains("Watchdog timeout (limit 4s)!"), "not by its watch: {journal:.2000}");
+
+    machine.add_drop_in(&format!("rm watchdog.conf; cp {DROP_IN} ."))?;
     ensure!(get(ports.http, "/file")?.status == 200, "it does not serve with metrics");
     let metrics = String::from_utf8(get(ports.metrics, "/metrics")?.content)?;
     ensure!(metrics.contains("httpling_requests_total{status=\"2xx\"} 1\n"), "{metrics}");
@@ -153,6 +160,14 @@ impl Machine {
     /// What a command says in there.
     fn run(&self, words: &[&str]) -> Result<String> {
         output(&mut self.command(words)?)
+    }
+
+    /// Changes what is added to the service by a script, and starts it anew.
+    fn add_drop_in(&self, script: &str) -> Result<()> {
+        let folder = "/run/systemd/system/httpling.service.d";
+        self.run(&["sh", "-c", &format!("mkdir -p {folder}; cd {folder}; {script}")])?;
+        self.systemctl(&["daemon-reload"])?;
+        self.systemctl(&["restart", "httpling.service"])
     }
 
     fn systemctl(&self, words: &[&str]) -> Result<()> {
