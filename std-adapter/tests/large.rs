@@ -227,17 +227,21 @@ fn slow_readers_cost_neither_threads_nor_memory() {
     drop(warm);
     assert!(becomes_true(|| open_files() == 0));
 
-    let (threads_before, memory_before) = (threads(), memory_kib());
-    let mut clients = slow(READERS);
-    assert!(becomes_true(|| open_files() == READERS));
-    for _ in 0..100 {
-        assert_eq!(fast.get("/small").text(), "small");
+    let (threads_before, mut memory) = (threads(), memory_kib());
+    let (mut clients, mut least) = (Vec::new(), usize::MAX);
+    // A thread may come where a loop was stuck for a moment, because the machine was: not each time.
+    for round in 1..=3 {
+        clients.extend(slow(READERS));
+        assert!(becomes_true(|| open_files() == round * READERS));
+        for _ in 0..100 {
+            assert_eq!(fast.get("/small").text(), "small");
+        }
+        let before = std::mem::replace(&mut memory, memory_kib());
+        least = least.min(memory.saturating_sub(before) * 1024 / READERS);
     }
-    // One or two may come where a loop was stuck for a moment, because the machine was.
-    assert!(threads() <= threads_before + 4, "{threads_before} threads have become {}", threads());
-    let grown = memory_kib().saturating_sub(memory_before);
-    println!("{READERS} readers: {} octets each", grown * 1024 / READERS);
-    assert!(grown < READERS * 16, "{grown} KiB");
+    assert!(threads() <= threads_before + 6, "{threads_before} threads have become {}", threads());
+    println!("{least} octets for each of {READERS} readers");
+    assert!(least <= 2048, "{least} octets each");
     // They still get what they asked for.
     let mut some = vec![1; 20 << 20];
     for client in &mut clients[..3] {
