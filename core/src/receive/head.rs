@@ -80,7 +80,7 @@ pub(crate) enum Reading {
     /// So many bytes before the request are an empty line. Drop them and call again.
     EmptyLine(usize),
     /// The head is complete. A further call says so again.
-    Whole(HeadEnd),
+    Whole,
 }
 
 /// Where the parts of a complete head are, and what they say. Positions count from its first byte.
@@ -146,7 +146,7 @@ impl HeadReader {
                 Step::RequestLine(version) => {
                     self.scan.notes |= (version as u16) << Notes::VERSION_SHIFT;
                     if version == Version::Http09 {
-                        return self.finish(arrived, config).map(Reading::Whole);
+                        return Ok(Reading::Whole);
                     }
                 }
                 _ => return Ok(Reading::NeedMore),
@@ -155,7 +155,7 @@ impl HeadReader {
         loop {
             match self.scan.field_line(arrived, config)? {
                 Step::Field { start, colon, end } => self.note(arrived, start, colon, end)?,
-                Step::End => return self.finish(arrived, config).map(Reading::Whole),
+                Step::End => return Ok(Reading::Whole),
                 _ => return Ok(Reading::NeedMore),
             }
         }
@@ -234,8 +234,11 @@ impl HeadReader {
     }
 
     /// The head is whole: do its parts fit together?
+    ///
+    /// # Errors
+    /// They do not.
     #[inline(never)] // Once a head: the loop over the lines wants the registers.
-    fn finish(&self, buffer: &[u8], config: &Config<'_>) -> Result<HeadEnd, RequestError> {
+    pub(crate) fn finish(&self, buffer: &[u8], config: &Config<'_>) -> Result<HeadEnd, RequestError> {
         let notes = Notes(self.scan.notes);
         let version = notes.version();
         // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks
@@ -283,7 +286,8 @@ impl<'a> RequestHead<'a> {
     }
 
     /// The view on a complete head at the beginning of `bytes`.
-    pub(crate) fn view(bytes: &'a [u8], end: HeadEnd) -> Result<Self, RequestError> {
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    pub(crate) fn view(bytes: &'a [u8], end: &HeadEnd) -> Result<Self, RequestError> {
         let line = bytes.get(..end.fields_start).unwrap_or_default();
         let fields = bytes.get(end.fields_start..end.length).unwrap_or_default();
         Ok(Self {
@@ -407,7 +411,10 @@ impl HeadParser {
             match self.reader.read_lines(arrived, config)? {
                 Reading::NeedMore => return Ok(None),
                 Reading::EmptyLine(length) => self.skipped += length,
-                Reading::Whole(end) => return RequestHead::view(arrived, end).map(Some),
+                Reading::Whole => {
+                    let end = self.reader.finish(arrived, config)?;
+                    return RequestHead::view(arrived, &end).map(Some);
+                }
             }
         }
     }
