@@ -192,6 +192,13 @@ fn chunks() {
     let trailers = |lines: usize| format!("0\r\n{}\r\n", "X: y\r\n".repeat(lines));
     assert_eq!(ask(&trailers(100)), 200);
     assert_eq!(ask(&trailers(101)), 431);
+    // Each line counts from its first octet on.
+    let octets = |all: usize| {
+        let (lines, frame) = ("X: y\r\n".repeat(50), "X: \r\n".len());
+        format!("0\r\n{lines}X: {}\r\n\r\n", "x".repeat(all - lines.len() - frame))
+    };
+    assert_eq!(ask(&octets(32 * 1024)), 200);
+    assert_eq!(ask(&octets(32 * 1024 + 1)), 431);
 }
 
 /// Before any of it is sent.

@@ -142,7 +142,8 @@ fn a_fifo_is_not_there_and_nobody_waits() {
     let files = site.files();
     let (sender, answers) = channel();
     std::thread::spawn(move || {
-        sender.send([fetch(&files, "/fifo"), ask(&files, "HEAD", "/fifo", &[]), fetch(&files, "/sub/")])
+        let answers = [fetch(&files, "/fifo"), ask(&files, "HEAD", "/fifo", &[]), fetch(&files, "/sub/")];
+        sender.send(answers).ok()
     });
     let [get, head, listing] = answers.recv_timeout(Duration::from_secs(20)).expect("nobody waits");
     assert_eq!((get.status, head.status), (404, 404));
