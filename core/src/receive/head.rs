@@ -4,8 +4,8 @@
 //! that the engine itself needs. [`RequestHead`] is what it leaves: a view on the bytes.
 
 use crate::receive::framing::{self, Coding, Framing};
-use crate::receive::request_line::RequestLine;
-use crate::receive::scan::{Scan, Step};
+use crate::receive::request_line;
+use crate::receive::scan::{FieldLine, Scan, Step};
 use crate::receive::target::{self, Port, Target};
 use crate::syntax::config::Config;
 use crate::syntax::decimal;
@@ -42,7 +42,7 @@ impl Notes {
         self.0 |= bit;
     }
 
-    fn version(self) -> Version {
+    pub(crate) fn version(self) -> Version {
         match self.0 >> Self::VERSION_SHIFT & 3 {
             0 => Version::Http09,
             1 => Version::Http10,
@@ -68,8 +68,6 @@ impl Notes {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeadReader {
     scan: Scan,
-    /// Where the value of `Content-Length` begins, if there is one.
-    length_at: u32,
 }
 
 /// What [`HeadReader::read`] found.
@@ -78,8 +76,8 @@ pub(crate) enum Reading {
     /// The head is not complete. Read more bytes after these and call again.
     NeedMore,
     /// So many bytes before the request are an empty line. Drop them and call again.
-    EmptyLine(usize),
-    /// The head is complete. A further call says so again.
+    EmptyLine(u8),
+    /// The head is complete: see [`HeadReader::end`]. A further call says so again.
     Whole,
 }
 
@@ -87,28 +85,29 @@ pub(crate) enum Reading {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeadEnd {
     pub(crate) length: usize,
-    fields_start: usize,
-    pub(crate) version: Version,
-    pub(crate) framing: Framing,
+    fields_start: u32,
+    /// The method's place among the registered ones.
+    method: u8,
     pub(crate) notes: Notes,
+    pub(crate) framing: Framing,
 }
 
 impl HeadEnd {
     /// Does the client say that this is its last request? In HTTP/1.0 it is, unless it says otherwise (RFC 9112 §9.3).
     pub(crate) fn announces_close(&self) -> bool {
         self.notes.has(Notes::CLOSE)
-            || (self.version <= Version::Http10 && !self.notes.has(Notes::KEEP_ALIVE))
+            || (self.notes.version() <= Version::Http10 && !self.notes.has(Notes::KEEP_ALIVE))
     }
 
     /// Does the client wait for `100 Continue` before it sends content (RFC 9110 §10.1.1)?
     pub(crate) fn expects_continue(&self) -> bool {
-        self.version >= Version::Http11 && self.notes.has(Notes::EXPECT_CONTINUE)
+        self.notes.version() >= Version::Http11 && self.notes.has(Notes::EXPECT_CONTINUE)
     }
 }
 
 impl HeadReader {
     pub(crate) const fn new() -> Self {
-        Self { scan: Scan::new(), length_at: 0 }
+        Self { scan: Scan::new() }
     }
 
     /// Has anything of a request arrived?
@@ -134,136 +133,155 @@ impl HeadReader {
     pub(crate) fn read(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Reading, RequestError> {
         match arrived.get(self.scan.position()..) {
             Some(&[octet]) if self.scan.lengthen(octet) => Ok(Reading::NeedMore),
-            _ => self.read_lines(arrived, config),
+            _ => self.read_more(arrived, config),
         }
+    }
+
+    #[inline(never)]
+    fn read_more(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Reading, RequestError> {
+        self.read_lines(arrived, config)
     }
 
     #[inline]
     fn read_lines(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Reading, RequestError> {
-        if self.scan.is_in_request_line() {
-            match self.scan.request_line(arrived, config)? {
+        let note = |scan: &mut Scan, line| note(scan, arrived, line);
+        loop {
+            if cfg!(target_pointer_width = "64") {
+                self.scan.field_lines_at_once(arrived, config, note)?;
+            }
+            match self.scan.go_on(arrived, config)? {
+                Step::NeedMore => return Ok(Reading::NeedMore),
                 Step::EmptyLine(length) => return Ok(Reading::EmptyLine(length)),
                 Step::RequestLine(version) => {
-                    self.scan.notes |= (version as u16) << Notes::VERSION_SHIFT;
+                    self.scan.notes = (version as u16) << Notes::VERSION_SHIFT;
                     if version == Version::Http09 {
-                        return Ok(Reading::Whole);
+                        return self.finish(arrived, config);
                     }
                 }
-                _ => return Ok(Reading::NeedMore),
+                Step::FieldLine => {
+                    let line = self.scan.field_line(arrived);
+                    note(&mut self.scan, line)?;
+                }
+                Step::End => return self.finish(arrived, config),
             }
         }
-        loop {
-            match self.scan.field_line(arrived, config)? {
-                Step::Field { start, colon, end } => self.note(arrived, start, colon, end)?,
-                Step::End => return Ok(Reading::Whole),
-                _ => return Ok(Reading::NeedMore),
-            }
-        }
-    }
-
-    /// Looks at one field line. Nearly none of them matters here; the length of its name and the first octet tell.
-    #[inline]
-    fn note(&mut self, arrived: &[u8], start: usize, colon: usize, end: usize) -> Result<(), RequestError> {
-        if matches!(colon - start, 4 | 6 | 7 | 10 | 14 | 17)
-            && arrived
-                .get(start)
-                .is_some_and(|first| matches!(first | 0x20, b'c' | b'e' | b'h' | b't' | b'u'))
-        {
-            return self.note_field(arrived, start, colon, end);
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn note_field(
-        &mut self,
-        arrived: &[u8],
-        start: usize,
-        colon: usize,
-        end: usize,
-    ) -> Result<(), RequestError> {
-        let name = arrived.get(start..colon).unwrap_or_default();
-        let value = || octets::trim(arrived.get(colon + 1..end).unwrap_or_default());
-        let mut notes = Notes(self.scan.notes);
-        match name.len() {
-            4 if octets::is_word(name, b"host") => {
-                if notes.has(Notes::HOST) {
-                    return Err(RequestError::HostRepeated);
-                }
-                if !target::is_authority(value(), Port::Optional) {
-                    return Err(RequestError::HostInvalid);
-                }
-                notes.set(Notes::HOST);
-            }
-            // Other expectations "MAY" be refused (RFC 9110 §10.1.1). Like Python, we do not (spec 71).
-            6 if octets::is_word(name, b"expect") => {
-                if octets::is_word(value(), b"100-continue") {
-                    notes.set(Notes::EXPECT_CONTINUE);
-                }
-            }
-            7 if octets::is_word(name, b"upgrade") => notes.set(Notes::UPGRADE),
-            10 if octets::is_word(name, b"connection") => {
-                for option in octets::list(arrived.get(colon + 1..end).unwrap_or_default()) {
-                    if octets::is_word(option, b"close") {
-                        notes.set(Notes::CLOSE);
-                    } else if octets::is_word(option, b"keep-alive") {
-                        notes.set(Notes::KEEP_ALIVE);
-                    } else if octets::is_word(option, b"upgrade") {
-                        notes.set(Notes::CONNECTION_UPGRADE);
-                    }
-                }
-            }
-            14 if octets::is_word(name, b"content-length") => {
-                if notes.has(Notes::LENGTH) {
-                    return Err(RequestError::ContentLengthRepeated);
-                }
-                if decimal::parse(value()).is_none() {
-                    return Err(RequestError::ContentLengthInvalid);
-                }
-                notes.set(Notes::LENGTH);
-                // The scanner's positions fit 32 bits.
-                self.length_at = u32::try_from(colon + 1).unwrap_or_default();
-            }
-            17 if octets::is_word(name, b"transfer-encoding") => {
-                notes.set_coding(notes.coding().and(value()));
-            }
-            _ => return Ok(()),
-        }
-        self.scan.notes = notes.0;
-        Ok(())
     }
 
     /// The head is whole: do its parts fit together?
-    ///
-    /// # Errors
-    /// They do not.
-    #[inline(never)] // Once a head: the loop over the lines wants the registers.
-    pub(crate) fn finish(&self, buffer: &[u8], config: &Config<'_>) -> Result<HeadEnd, RequestError> {
+    fn finish(&self, arrived: &[u8], config: &Config<'_>) -> Result<Reading, RequestError> {
         let notes = Notes(self.scan.notes);
-        let version = notes.version();
         // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks
         // a Host header field" (RFC 9112 §3.2).
-        if version == Version::Http11 && !notes.has(Notes::HOST) && !config.leniency.missing_host {
+        if notes.version() == Version::Http11 && !notes.has(Notes::HOST) && !config.leniency.missing_host {
             return Err(RequestError::HostMissing);
         }
-        let from = buffer.get(self.length_at as usize..).filter(|_| notes.has(Notes::LENGTH));
-        let length = from.map(decimal::first);
-        let framing = framing::framing(version, length, notes.coding())?;
-        let fields_start = self.scan.fields_start(config);
-        Ok(HeadEnd { length: self.scan.position(), fields_start, version, framing, notes })
+        self.framing(arrived).map(|_| Reading::Whole)
     }
+
+    fn framing(&self, arrived: &[u8]) -> Result<Framing, RequestError> {
+        let notes = Notes(self.scan.notes);
+        let from = arrived.get(self.scan.kept as usize..).filter(|_| notes.has(Notes::LENGTH));
+        framing::framing(notes.version(), from.map(decimal::first), notes.coding())
+    }
+
+    /// Where the parts of a head are that is whole.
+    pub(crate) fn end(&self, arrived: &[u8], config: &Config<'_>) -> HeadEnd {
+        HeadEnd {
+            length: self.scan.position(),
+            fields_start: self.scan.fields_start(config),
+            method: self.scan.method(),
+            notes: Notes(self.scan.notes),
+            // It was not whole with another one.
+            framing: self.framing(arrived).unwrap_or(Framing::None),
+        }
+    }
+}
+
+/// Looks at one field line. Nearly none of them matters here; the length of its name and the first octet tell.
+#[inline]
+fn note(scan: &mut Scan, arrived: &[u8], line: FieldLine) -> Result<(), RequestError> {
+    let FieldLine { start, colon, end } = line;
+    let first = match colon - start {
+        4 | 6 | 7 | 10 | 14 | 17 => arrived.get(start).map_or(0, |first| first | 0x20),
+        _ => return Ok(()),
+    };
+    if !matches!(first, b'c' | b'e' | b'h' | b't' | b'u') {
+        return Ok(());
+    }
+    let line = arrived.get(start..end).unwrap_or_default();
+    let (name, behind) = line.split_at_checked(colon - start).unwrap_or_default();
+    if octets::is_word(name, b"host") {
+        return note_host(scan, behind);
+    }
+    note_field(scan, name, behind, colon + 1)
+}
+
+#[cfg_attr(target_pointer_width = "64", inline(never))] // The loop over the lines wants the registers.
+fn note_host(scan: &mut Scan, behind: &[u8]) -> Result<(), RequestError> {
+    if scan.notes & Notes::HOST != 0 {
+        return Err(RequestError::HostRepeated);
+    }
+    if !target::is_authority(value(behind), Port::Optional) {
+        return Err(RequestError::HostInvalid);
+    }
+    scan.notes |= Notes::HOST;
+    Ok(())
+}
+
+/// What is behind a name, without the colon and white space.
+fn value(behind: &[u8]) -> &[u8] {
+    octets::trim(behind.get(1..).unwrap_or_default())
+}
+
+#[cfg_attr(target_pointer_width = "64", inline(never))] // As above.
+fn note_field(scan: &mut Scan, name: &[u8], behind: &[u8], value_at: usize) -> Result<(), RequestError> {
+    let value = || value(behind);
+    let mut notes = Notes(scan.notes);
+    match name.len() {
+        // Other expectations "MAY" be refused (RFC 9110 §10.1.1). Like Python, we do not (spec 71).
+        6 if octets::is_word(name, b"expect") => {
+            if octets::is_word(value(), b"100-continue") {
+                notes.set(Notes::EXPECT_CONTINUE);
+            }
+        }
+        7 if octets::is_word(name, b"upgrade") => notes.set(Notes::UPGRADE),
+        10 if octets::is_word(name, b"connection") => {
+            for option in octets::list(value()) {
+                if octets::is_word(option, b"close") {
+                    notes.set(Notes::CLOSE);
+                } else if octets::is_word(option, b"keep-alive") {
+                    notes.set(Notes::KEEP_ALIVE);
+                } else if octets::is_word(option, b"upgrade") {
+                    notes.set(Notes::CONNECTION_UPGRADE);
+                }
+            }
+        }
+        14 if octets::is_word(name, b"content-length") => {
+            if notes.has(Notes::LENGTH) {
+                return Err(RequestError::ContentLengthRepeated);
+            }
+            if decimal::parse(value()).is_none() {
+                return Err(RequestError::ContentLengthInvalid);
+            }
+            notes.set(Notes::LENGTH);
+            // The scanner's positions fit 32 bits.
+            scan.kept = u32::try_from(value_at).unwrap_or_default();
+        }
+        17 if octets::is_word(name, b"transfer-encoding") => {
+            notes.set_coding(notes.coding().and(value()));
+        }
+        _ => return Ok(()),
+    }
+    scan.notes = notes.0;
+    Ok(())
 }
 
 /// The head of a request: its request line and fields. Everything in it is a view on the bytes that arrived.
 #[derive(Clone, Copy, Debug)]
 #[doc(alias = "BaseHTTPRequestHandler")]
 pub struct RequestHead<'a> {
-    line: &'a [u8],
-    parts: RequestLine<'a>,
-    version: Version,
-    fields: Fields<'a>,
-    framing: Framing,
-    length: usize,
+    bytes: &'a [u8],
+    end: HeadEnd,
 }
 
 impl<'a> RequestHead<'a> {
@@ -286,73 +304,63 @@ impl<'a> RequestHead<'a> {
     }
 
     /// The view on a complete head at the beginning of `bytes`.
-    #[cfg_attr(target_pointer_width = "32", inline(never))]
-    pub(crate) fn view(bytes: &'a [u8], end: &HeadEnd) -> Result<Self, RequestError> {
-        let line = bytes.get(..end.fields_start).unwrap_or_default();
-        let fields = bytes.get(end.fields_start..end.length).unwrap_or_default();
-        Ok(Self {
-            line,
-            parts: RequestLine::parse(line, end.version)?,
-            version: end.version,
-            fields: Fields::new(fields),
-            framing: end.framing,
-            length: end.length,
-        })
+    pub(crate) fn view(bytes: &'a [u8], end: HeadEnd) -> Self {
+        Self { bytes: bytes.get(..end.length).unwrap_or_default(), end }
     }
 
     /// The request line as it was sent, with its line end.
     #[doc(alias = "raw_requestline")]
     pub fn raw_request_line(&self) -> &'a [u8] {
-        self.line
+        self.bytes.get(..self.end.fields_start as usize).unwrap_or_default()
     }
 
     /// The method.
     #[doc(alias = "command")]
     pub fn method(&self) -> Method<'a> {
-        self.parts.method
+        request_line::method(self.bytes, self.end.method)
     }
 
     /// The request-target, taken apart.
     pub fn target(&self) -> Target<'a> {
-        Target::new(self.parts.method, self.parts.target)
+        Target::new(self.raw_target())
     }
 
     /// The request-target as it was sent.
     #[doc(alias = "requestline")]
     pub fn raw_target(&self) -> &'a [u8] {
-        self.parts.target
+        request_line::target(self.raw_request_line())
     }
 
     /// The target's path, still percent-encoded and without query.
     pub fn path(&self) -> &'a [u8] {
-        self.parts.resource.path
+        target::resource(self.raw_target()).0
     }
 
     /// The target's query, still percent-encoded.
     pub fn query(&self) -> Option<&'a [u8]> {
-        self.parts.resource.query
+        target::resource(self.raw_target()).1
     }
 
     /// The version.
     #[doc(alias = "request_version")]
     pub fn version(&self) -> Version {
-        self.version
+        self.end.notes.version()
     }
 
     /// The fields.
     pub fn headers(&self) -> Fields<'a> {
-        self.fields
+        Fields::new(self.bytes.get(self.end.fields_start as usize..).unwrap_or_default())
     }
 
     /// How the content is delimited.
     pub fn framing(&self) -> Framing {
-        self.framing
+        self.end.framing
     }
 
     /// Octets of the head from the request line to the empty line; content follows. Empty lines before it are not counted.
     #[allow(clippy::len_without_is_empty)] // A head is never empty.
     pub fn len(&self) -> usize {
-        self.length
+        self.end.length
     }
 }
 
@@ -410,10 +418,9 @@ impl HeadParser {
             let arrived = bytes.get(self.skipped..).unwrap_or_default();
             match self.reader.read_lines(arrived, config)? {
                 Reading::NeedMore => return Ok(None),
-                Reading::EmptyLine(length) => self.skipped += length,
+                Reading::EmptyLine(length) => self.skipped += usize::from(length),
                 Reading::Whole => {
-                    let end = self.reader.finish(arrived, config)?;
-                    return RequestHead::view(arrived, &end).map(Some);
+                    return Ok(Some(RequestHead::view(arrived, self.reader.end(arrived, config))));
                 }
             }
         }

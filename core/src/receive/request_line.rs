@@ -1,34 +1,27 @@
 //! `method SP request-target SP HTTP-version` (RFC 9112 §3)
+//!
+//! Nothing is kept of the parts of a line that the scanner has accepted: they are found when somebody asks.
 
-use crate::receive::target::Resource;
-use crate::syntax::error::RequestError;
 use crate::syntax::method::Method;
 use crate::syntax::octets;
-use crate::syntax::version::Version;
 
-/// The parts of a request line.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RequestLine<'a> {
-    pub(crate) method: Method<'a>,
-    pub(crate) target: &'a [u8],
-    pub(crate) resource: Resource<'a>,
+/// The method of a line, which the scanner has found at this place among the registered ones.
+#[inline]
+pub(crate) fn method(line: &[u8], index: u8) -> Method<'_> {
+    Method::registered(index).unwrap_or_else(|| Method::Extension(split(line).0))
 }
 
-impl<'a> RequestLine<'a> {
-    /// Takes apart a line, with or without its line end, that the scanner has accepted as one of `version`.
-    ///
-    /// # Errors
-    /// [`RequestError::Target`] for a target in none of the four forms, or not in the one its method needs.
-    pub(crate) fn parse(line: &'a [u8], version: Version) -> Result<Self, RequestError> {
-        let line = line.trim_ascii_end();
-        let (method, rest) = line.split_at_checked(octets::end_of_method(line, 0)).unwrap_or_default();
-        // The scanner let nothing pass without a space here, and one with eight octets behind it there.
-        let target_end = match version {
-            Version::Http09 => rest.len(),
-            _ => rest.len().saturating_sub(b" HTTP/1.1".len()),
-        };
-        let target = rest.get(1..target_end).ok_or(RequestError::RequestLine)?;
-        let method = Method::new(method);
-        Ok(Self { method, target, resource: Resource::parse(method, target)? })
+/// The request-target of a line.
+pub(crate) fn target(line: &[u8]) -> &[u8] {
+    let behind_method = split(line).1;
+    match octets::split_once(behind_method, b' ') {
+        Some((target, _)) => target,
+        // HTTP/0.9
+        None => behind_method.trim_ascii_end(),
     }
+}
+
+/// What is before and behind the first space.
+fn split(line: &[u8]) -> (&[u8], &[u8]) {
+    octets::split_once(line, b' ').unwrap_or_default()
 }

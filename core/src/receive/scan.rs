@@ -5,23 +5,31 @@
 //! never slices, so that the bytes may move between two calls.
 //!
 //! ```text
-//!            ┌──────────────┐ CRLF
-//!            ▼              │
-//!         Start ──► Method ─┴► Target ──► Version ──► LineFeed ──► FieldStart ──► Name ──► Value ─┐
-//!                         SP          SP           CR                ▲   │ CR           ':'       │ CR
-//!                                                                    │   ▼                        ▼
-//!                                                                 LF │  EndLineFeed ─► done   FieldLineFeed
-//!                                                                    └────────────────────────────┘
+//!          ┌───────────────┐ CRLF
+//!          ▼               │
+//!        Start ──► Method ─┴► Target ──► Version ──► LineEnd ──► LineFeed ──► FieldStart ──► Name ──► Value ──┐
+//!                          SP         SP                     CR                ▲   │ CR           ':'         │ CR
+//!                                                                              │   ▼                          ▼
+//!                                                                           LF │  EndLineFeed ─► Done   FieldLineFeed
+//!                                                                              └──────────────────────────────┘
 //! ```
+//!
+//! [`State::rule`] is the grammar: what may stand in each state. [`Scan::by_rule`] goes from one state to the next by it, and
+//! is all there is on small processors. With 64-bit registers the lines that nearly all clients send are taken at once, and
+//! the rules go on from wherever a line is not whole, or another one.
 //!
 //! Every octet is judged by its position and the octets before it alone, so a head is accepted or refused for the same
 //! reason in whatever pieces it comes. That is also why a limit is checked before the octet that exceeds it.
 
-// Positions fit 32 bits; a line's states are one function, as its grammar is one rule.
-#![allow(clippy::cast_possible_truncation, clippy::too_many_lines)]
+// Positions fit 32 bits.
+#![allow(clippy::cast_possible_truncation)]
+// What is inlined always is measured in `benches/head.rs`.
+#![allow(clippy::inline_always)]
 
+use crate::receive::target;
 use crate::syntax::config::Config;
 use crate::syntax::error::RequestError;
+use crate::syntax::method::Method;
 use crate::syntax::octets::{self, TARGET, TARGET_BY_BROWSERS, TOKEN, VALUE};
 use crate::syntax::version::Version;
 
@@ -34,6 +42,7 @@ enum State {
     Method,
     Target,
     Version,
+    LineEnd,
     LineFeed,
     FieldStart,
     Name,
@@ -44,38 +53,76 @@ enum State {
     Done,
 }
 
+/// What may stand in a state: octets that lengthen its part, then one that ends it.
+#[derive(Clone, Copy)]
+struct Rule {
+    lengthened_by: u8,
+    ended_by: u8,
+    then: State,
+    otherwise: RequestError,
+}
+
 impl State {
-    /// The octets that leave the scanner in this state.
-    #[inline]
-    fn lengthened_by(self) -> u8 {
-        /// One for each state: a load is less than a chain of comparisons.
-        // Evaluated while compiling.
-        #[allow(clippy::indexing_slicing)]
-        const CLASSES: [u8; State::Done as usize + 1] = {
-            let mut classes = [0; State::Done as usize + 1];
-            classes[State::Method as usize] = TOKEN;
-            classes[State::Target as usize] = TARGET;
-            classes[State::Name as usize] = TOKEN;
-            classes[State::Value as usize] = VALUE;
-            classes
+    /// The grammar of a head.
+    #[rustfmt::skip]
+    #[inline(always)]
+    const fn rule(self) -> Rule {
+        use State::{
+            Done, EmptyLineFeed, EndLineFeed, FieldLineFeed, FieldStart, LineEnd, LineFeed, Method, Name, Start, Target,
+            Value, Version,
         };
-        CLASSES.get(self as usize).copied().unwrap_or_default()
+        const fn rule(lengthened_by: u8, ended_by: u8, then: State, otherwise: RequestError) -> Rule {
+            Rule { lengthened_by, ended_by, then, otherwise }
+        }
+        match self {
+            // Where something else stands, a method begins.
+            Start         => rule(0,      b'\r', EmptyLineFeed, RequestError::RequestLine),
+            EmptyLineFeed => rule(0,      b'\n', Start,         RequestError::LineEnd),
+            Method        => rule(TOKEN,  b' ',  Target,        RequestError::RequestLine),
+            Target        => rule(TARGET, b' ',  Version,       RequestError::Target),
+            // Ended by its last octet: see `VERSION`.
+            Version       => rule(0,      b'0',  LineEnd,       RequestError::RequestLine),
+            LineEnd       => rule(0,      b'\r', LineFeed,      RequestError::RequestLine),
+            // "a bare CR" (RFC 9112 §2.2)
+            LineFeed      => rule(0,      b'\n', FieldStart,    RequestError::LineEnd),
+            // Where something else stands, a name begins.
+            FieldStart    => rule(0,      b'\r', EndLineFeed,   RequestError::FieldName),
+            // "No whitespace is allowed between the field name and colon" (RFC 9112 §5.1): a proxy that strips it and
+            // a server that does not see two different requests.
+            Name          => rule(TOKEN,  b':',  Value,         RequestError::FieldName),
+            Value         => rule(VALUE,  b'\r', FieldLineFeed, RequestError::FieldValue),
+            FieldLineFeed => rule(0,      b'\n', FieldStart,    RequestError::LineEnd),
+            EndLineFeed   => rule(0,      b'\n', Done,          RequestError::LineEnd),
+            Done          => rule(0,      0,     Done,          RequestError::LineEnd),
+        }
     }
 }
+
+/// `HTTP-version`; `0` stands for any digit (RFC 9112 §2.3).
+const VERSION: &[u8; 8] = b"HTTP/0.0";
 
 /// What the scanner found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// All bytes are looked at, and the head goes on. Call again with more.
     NeedMore,
-    /// An empty line before the request line. Drop so many bytes, and call again.
-    EmptyLine(usize),
+    /// An empty line of so many bytes before the request line. Drop them, and call again.
+    EmptyLine(u8),
     /// The request line is whole. Call again for the fields, if the version has any.
     RequestLine(Version),
-    /// A field line is whole: its name ends before `colon`, its value before `end`.
-    Field { start: usize, colon: usize, end: usize },
+    /// A field line is whole: see [`Scan::field_line`].
+    FieldLine,
     /// The empty line after the fields has ended.
     End,
+}
+
+/// Where the parts of a field line are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FieldLine {
+    pub(crate) start: usize,
+    pub(crate) colon: usize,
+    /// Where the value ends.
+    pub(crate) end: usize,
 }
 
 /// How far the head of one message is scanned. Positions count from its first byte.
@@ -83,8 +130,10 @@ pub(crate) enum Step {
 pub(crate) struct Scan {
     /// The next octet to look at.
     at: u32,
-    /// Where the current field line or the version began.
+    /// Where the version begins, later where the current field line begins.
     mark: u32,
+    /// Where the target begins. It is the reader's when the request line is whole, as `notes` are.
+    pub(super) kept: u32,
     /// Octets of the current section (request line, then fields) stand before here.
     limit: u32,
     /// Octets of the current field line before its colon.
@@ -92,6 +141,8 @@ pub(crate) struct Scan {
     /// Bits that belong to the reader of the head. They are kept here because here is room for them: a connection
     /// at rest is as large as this struct.
     pub(super) notes: u16,
+    /// The method's place among the registered ones.
+    method: u8,
     state: State,
     fields: u8,
     empty_lines: u8,
@@ -105,9 +156,11 @@ impl Scan {
         Self {
             at: 0,
             mark: 0,
+            kept: 0,
             limit: 0,
             name_length: 0,
             notes: 0,
+            method: 0,
             state: State::Start,
             fields: 0,
             empty_lines: 0,
@@ -124,208 +177,197 @@ impl Scan {
         self.state == State::Done
     }
 
+    /// The method's place among the registered ones.
+    pub(crate) fn method(&self) -> u8 {
+        self.method
+    }
+
     /// The first octet after the part that was looked at: after [`Step::End`], the head's length.
     pub(crate) fn position(&self) -> usize {
         self.at as usize
     }
 
     /// The first octet of the field section, once the request line is whole.
-    pub(crate) fn fields_start(&self, config: &Config<'_>) -> usize {
-        self.limit.saturating_sub(config.limits.field_section_bytes_max.min(LIMIT_MAX)) as usize
+    pub(crate) fn fields_start(&self, config: &Config<'_>) -> u32 {
+        self.limit.saturating_sub(config.limits.field_section_bytes_max.min(LIMIT_MAX))
+    }
+
+    /// The line that has just become whole.
+    pub(crate) fn field_line(&self, arrived: &[u8]) -> FieldLine {
+        let start = self.mark as usize;
+        let line_feed = self.position() - 1;
+        let has_cr = arrived.get(line_feed - 1) == Some(&b'\r');
+        FieldLine {
+            start,
+            colon: start + usize::from(self.name_length),
+            end: line_feed - usize::from(has_cr),
+        }
     }
 
     /// What is too long, when no byte more can be taken.
     pub(crate) fn overflow(&self) -> RequestError {
-        if self.is_in_request_line() {
+        if (self.state as u8) < State::FieldStart as u8 {
             RequestError::RequestLineTooLong
         } else {
             RequestError::FieldsTooLarge
         }
     }
 
-    /// Is the request line, or an empty line before it, still to be ended?
-    #[inline]
-    pub(crate) fn is_in_request_line(&self) -> bool {
-        (self.state as u8) <= State::LineFeed as u8
-    }
-
     /// Takes `octet`, if it is the next one and only lengthens a target, a name or a value: the common case of a head
-    /// that drips in octet by octet. Else it takes nothing: [`request_line`](Self::request_line) or
-    /// [`field_line`](Self::field_line) has to judge it.
+    /// that drips in octet by octet. Else it takes nothing: [`go_on`](Self::go_on) has to judge it.
     #[inline]
     pub(crate) fn lengthen(&mut self, octet: u8) -> bool {
-        let class = self.state.lengthened_by();
-        if self.at >= self.limit || !octets::is(octet, class) {
+        if self.at >= self.limit || !octets::is(octet, self.state.rule().lengthened_by) {
             return false;
         }
         self.at += 1;
         true
     }
 
-    /// Goes on until the request line, or an empty line before it, is whole. `arrived` is all that has arrived,
-    /// from the message's first byte on.
-    ///
-    /// # Errors
-    /// The first octet that breaks a rule or a limit. After it, the scanner is of no further use.
-    pub(crate) fn request_line(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Step, RequestError> {
-        let bare_lf = config.leniency.bare_lf;
-        // A line that has arrived whole falls through all its states, and nothing is kept of them.
-        let mut state = self.state;
-        let mut at = self.position();
-        if state == State::EmptyLineFeed {
-            return self.empty_line_feed(arrived, at);
-        }
-        if state == State::Start {
-            self.limit = config.limits.request_line_bytes_max.min(LIMIT_MAX);
-            match arrived.first() {
-                None => return Ok(Step::NeedMore),
-                Some(b'\r' | b'\n') if self.empty_lines >= config.limits.empty_lines_max => {
-                    return Err(RequestError::EmptyLines);
-                }
-                Some(b'\r') => return self.empty_line_feed(arrived, 1),
-                Some(b'\n') if bare_lf => return Ok(self.end_empty_line(0)),
-                Some(b'\n') => return Err(RequestError::LineEnd),
-                Some(_) => state = State::Method,
-            }
-        }
-
-        let limit = self.limit as usize;
-        let within = self.within_limit(arrived);
-        // The limit does not count the line end.
-        let octet = |at| {
-            let octet = arrived.get(at).copied();
-            octet.filter(|octet| at < limit || matches!(octet, b'\r' | b'\n'))
-        };
-        if state == State::Method {
-            at = octets::end_of_method(within, at);
-            match octet(at) {
-                None => return self.pause(State::Method, arrived, at),
-                Some(b' ') if at > 0 => at += 1,
-                Some(_) => return Err(RequestError::RequestLine),
-            }
-            self.mark = at as u32;
-            state = State::Target;
-        }
-        if state == State::Target {
-            at = octets::end_of_target(within, at);
-            if config.leniency.target_octets {
-                at = octets::end_of(TARGET | TARGET_BY_BROWSERS, within, at);
-            }
-            let is_09 = config.http_09 && arrived.starts_with(b"GET ");
-            match octet(at) {
-                None => return self.pause(State::Target, arrived, at),
-                Some(_) if at == self.mark as usize => return Err(RequestError::RequestLine),
-                Some(b' ') => (self.mark, state) = (at as u32 + 1, State::Version),
-                Some(b'\r') if is_09 => (self.mark, state) = (0, State::LineFeed),
-                Some(b'\n') if is_09 && bare_lf => {
-                    self.mark = 0;
-                    return self.end_request_line(arrived, at, config);
-                }
-                Some(b'\n') if is_09 => return Err(RequestError::LineEnd),
-                Some(b'\r' | b'\n' | b'\t') => return Err(RequestError::RequestLine),
-                Some(_) => return Err(RequestError::Target),
-            }
-            at += 1;
-        }
-        if state == State::Version {
-            let version = self.mark as usize;
-            // What nearly all requests say; anything else, and everything on small processors, is looked at octet by
-            // octet.
-            if cfg!(target_pointer_width = "64")
-                && at == version
-                && within.get(at..).is_some_and(|rest| rest.starts_with(b"HTTP/1.1"))
-            {
-                at += 8;
-            }
-            loop {
-                let Some(octet) = octet(at) else { return self.pause(State::Version, arrived, at) };
-                match (at - version, octet) {
-                    (0, b'H') | (1 | 2, b'T') | (3, b'P') | (4, b'/') | (6, b'.') | (5 | 7, b'0'..=b'9') => {}
-                    (8, b'\r') => break,
-                    (8, b'\n') if bare_lf => return self.end_request_line(arrived, at, config),
-                    (8, b'\n') => return Err(RequestError::LineEnd),
-                    _ => return Err(RequestError::RequestLine),
-                }
-                at += 1;
-            }
-            at += 1;
-        }
-        match arrived.get(at) {
-            None => self.pause(State::LineFeed, arrived, at),
-            Some(b'\n') => self.end_request_line(arrived, at, config),
-            // "a bare CR" (RFC 9112 §2.2)
-            Some(_) => Err(RequestError::LineEnd),
-        }
-    }
-
-    /// Goes on until a field line, or the empty line after the last one, is whole: see
-    /// [`request_line`](Self::request_line).
+    /// Goes on until a line is whole. `arrived` is all that has arrived, from the message's first byte on.
     ///
     /// # Errors
     /// The first octet that breaks a rule or a limit. After it, the scanner is of no further use.
     #[inline]
-    pub(crate) fn field_line(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Step, RequestError> {
-        let state = self.state;
-        let mut at = self.position();
-        match state {
-            State::EndLineFeed => return self.end_line_feed(arrived, at),
-            State::Done => return Ok(Step::End),
-            _ => {}
-        }
-        let within = self.within_limit(arrived);
-        if matches!(state, State::FieldStart | State::Name) {
-            let name_end = octets::end_of_name(within, at);
-            if state == State::FieldStart {
-                if name_end == at {
-                    return self.no_name(arrived, at, config);
-                }
-                if self.fields >= config.limits.fields_max {
-                    return Err(RequestError::TooManyFields);
-                }
-                self.fields += 1;
-                self.mark = at as u32;
+    pub(crate) fn go_on(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Step, RequestError> {
+        if cfg!(target_pointer_width = "64") {
+            if self.state == State::Start
+                && let Some(step) = self.request_line_at_once(arrived, config)
+            {
+                return step;
             }
-            match within.get(name_end) {
-                None => return self.pause(State::Name, arrived, name_end),
-                Some(b':') => at = name_end + 1,
-                // "No whitespace is allowed between the field name and colon" (RFC 9112 §5.1): a proxy that
-                // strips it and a server that does not see two different requests.
-                Some(_) => return Err(RequestError::FieldName),
+            if self.state == State::Done {
+                return Ok(Step::End);
             }
-            let name_length = u16::try_from(name_end - self.mark as usize);
-            self.name_length = name_length.map_err(|_| RequestError::FieldsTooLarge)?;
-        }
-        if state != State::FieldLineFeed {
-            at = octets::end_of_value(within, at);
-            match within.get(at) {
-                None => return self.pause(State::Value, arrived, at),
-                Some(b'\r') => at += 1,
-                Some(b'\n') if config.leniency.bare_lf => return Ok(self.end_field_line(at, at)),
-                Some(b'\n') => return Err(RequestError::LineEnd),
-                Some(_) => return Err(RequestError::FieldValue),
+            if self.position() == arrived.len() {
+                return Ok(Step::NeedMore);
             }
         }
-        match within.get(at) {
-            None => self.pause(State::FieldLineFeed, arrived, at),
-            Some(b'\n') => Ok(self.end_field_line(at - 1, at)),
-            // "a bare CR" (RFC 9112 §2.2)
-            Some(_) => Err(RequestError::LineEnd),
+        loop {
+            if let Some(step) = self.by_rule(arrived, config)? {
+                return Ok(step);
+            }
         }
     }
 
-    /// Where a field line should begin, and none does.
-    fn no_name(&mut self, arrived: &[u8], at: usize, config: &Config<'_>) -> Result<Step, RequestError> {
-        match arrived.get(at) {
-            None => Ok(Step::NeedMore),
-            // The limit does not count the empty line.
-            Some(b'\r') => self.end_line_feed(arrived, at + 1),
-            Some(b'\n') if config.leniency.bare_lf => Ok(self.end(at)),
-            Some(b'\n') => Err(RequestError::LineEnd),
-            Some(_) if at >= self.limit as usize => Err(RequestError::FieldsTooLarge),
-            Some(b' ' | b'\t') if self.fields > 0 => Err(RequestError::FoldedLine),
-            Some(_) if self.fields >= config.limits.fields_max => Err(RequestError::TooManyFields),
-            Some(_) => Err(RequestError::FieldName),
+    /// Goes on by one rule of the grammar.
+    #[cfg_attr(target_pointer_width = "64", inline(never))]
+    fn by_rule(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Option<Step>, RequestError> {
+        let state = self.state;
+        match state {
+            State::Start => self.limit = config.limits.request_line_bytes_max.min(LIMIT_MAX),
+            State::Done => return Ok(Some(Step::End)),
+            _ => {}
         }
+        let rule = state.rule();
+        let classes = match rule.lengthened_by {
+            TARGET if config.leniency.target_octets => TARGET | TARGET_BY_BROWSERS,
+            classes => classes,
+        };
+        let mut at = self.position();
+        if classes != 0 {
+            at = octets::end_of_run(classes, self.within_limit(arrived), at);
+        }
+        self.at = at as u32;
+        let Some(&octet) = arrived.get(at) else { return Ok(Some(Step::NeedMore)) };
+        if self.at >= self.limit && self.is_counted(octet) {
+            return Err(self.overflow());
+        }
+        let ended_by = match state {
+            State::Version => VERSION.get(at - self.mark as usize).copied().unwrap_or_default(),
+            _ => rule.ended_by,
+        };
+        let is_cr_left_out = octet == b'\n' && ended_by == b'\r';
+        if is_cr_left_out && !config.leniency.bare_lf {
+            return Err(RequestError::LineEnd);
+        }
+        if is_cr_left_out || octet == ended_by || (ended_by == b'0' && octet.is_ascii_digit()) {
+            self.at += u32::from(!is_cr_left_out);
+            return self.end_part(state, at, arrived, config);
+        }
+        self.begin_part(state, octet, config)
+    }
+
+    /// No limit counts the line end of a request line, nor an empty line.
+    fn is_counted(&self, octet: u8) -> bool {
+        !matches!(octet, b'\r' | b'\n')
+            || matches!(self.state, State::Name | State::Value | State::FieldLineFeed)
+    }
+
+    /// The octet at `at` ends the part of `state`.
+    #[inline(always)]
+    fn end_part(
+        &mut self,
+        state: State,
+        at: usize,
+        arrived: &[u8],
+        config: &Config<'_>,
+    ) -> Result<Option<Step>, RequestError> {
+        self.state = state.rule().then;
+        match state {
+            State::Start if self.empty_lines >= config.limits.empty_lines_max => {
+                return Err(RequestError::EmptyLines);
+            }
+            State::EmptyLineFeed => {
+                *self = Self { empty_lines: self.empty_lines + 1, ..Self::new() };
+                return Ok(Some(Step::EmptyLine(at as u8 + 1)));
+            }
+            State::Method if at == 0 => return Err(RequestError::RequestLine),
+            State::Method => {
+                self.method = Method::index_of(arrived.get(..at).unwrap_or_default());
+                self.kept = self.at;
+            }
+            State::Target if at == self.kept as usize => return Err(RequestError::RequestLine),
+            State::Target => self.mark = self.at,
+            State::Version if at - (self.mark as usize) < VERSION.len() - 1 => self.state = State::Version,
+            State::LineFeed => {
+                let version = self.version(arrived)?;
+                return self.end_request_line(arrived, version, config).map(Some);
+            }
+            State::Name if at == self.mark as usize => return Err(RequestError::FieldName),
+            State::Name => {
+                let length = u16::try_from(at - self.mark as usize);
+                self.name_length = length.map_err(|_| RequestError::FieldsTooLarge)?;
+            }
+            State::FieldLineFeed => return Ok(Some(Step::FieldLine)),
+            State::EndLineFeed => return Ok(Some(Step::End)),
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    /// `octet` does not end the part of `state`. It may begin the next one.
+    #[inline(always)]
+    fn begin_part(
+        &mut self,
+        state: State,
+        octet: u8,
+        config: &Config<'_>,
+    ) -> Result<Option<Step>, RequestError> {
+        match state {
+            State::Start => self.state = State::Method,
+            State::Target if self.at == self.kept => return Err(RequestError::RequestLine),
+            State::Target if matches!(octet, b'\r' | b'\n' | b'\t') => {
+                if !config.http_09 || octet == b'\t' || self.method != Method::Get.index() {
+                    return Err(RequestError::RequestLine);
+                }
+                self.mark = self.at + 1;
+                self.state = State::LineEnd;
+            }
+            State::FieldStart if self.fields > 0 && matches!(octet, b' ' | b'\t') => {
+                return Err(RequestError::FoldedLine);
+            }
+            State::FieldStart if self.fields >= config.limits.fields_max => {
+                return Err(RequestError::TooManyFields);
+            }
+            State::FieldStart => {
+                self.fields += 1;
+                self.mark = self.at;
+                self.state = State::Name;
+            }
+            _ => return Err(state.rule().otherwise),
+        }
+        Ok(None)
     }
 
     /// The octets that the limit of the current section allows.
@@ -333,69 +375,115 @@ impl Scan {
         arrived.get(..self.limit as usize).unwrap_or(arrived)
     }
 
-    /// The octet at `at`, which `state` would judge, has not arrived, or is beyond the limit.
-    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
-    fn pause(&mut self, state: State, arrived: &[u8], at: usize) -> Result<Step, RequestError> {
-        self.state = state;
-        self.at = at as u32;
-        if at < arrived.len() { Err(self.overflow()) } else { Ok(Step::NeedMore) }
-    }
-
-    /// After the CR of an empty line. (A CR without LF is "a bare CR", RFC 9112 §2.2.)
-    fn empty_line_feed(&mut self, arrived: &[u8], at: usize) -> Result<Step, RequestError> {
-        match arrived.get(at) {
-            None => self.pause(State::EmptyLineFeed, arrived, at),
-            Some(b'\n') => Ok(self.end_empty_line(at)),
-            Some(_) => Err(RequestError::LineEnd),
+    /// What the octets behind the target say. In HTTP/0.9 there is a line end.
+    #[inline]
+    fn version(&self, arrived: &[u8]) -> Result<Version, RequestError> {
+        let octet = |at| arrived.get(self.mark as usize + at - 1).copied().unwrap_or_default();
+        match (octet(0), octet(6), octet(8)) {
+            (b' ', b'1', b'0') => Ok(Version::Http10),
+            (b' ', b'1', _) => Ok(Version::Http11),
+            (b' ', ..) => Err(RequestError::VersionNotSupported),
+            _ => Ok(Version::Http09),
         }
-    }
-
-    /// After the CR of the last line.
-    fn end_line_feed(&mut self, arrived: &[u8], at: usize) -> Result<Step, RequestError> {
-        match arrived.get(at) {
-            None => self.pause(State::EndLineFeed, arrived, at),
-            Some(b'\n') => Ok(self.end(at)),
-            Some(_) => Err(RequestError::LineEnd),
-        }
-    }
-
-    // Each of these ends a line, whose LF is at `at`.
-
-    fn end_empty_line(&mut self, at: usize) -> Step {
-        *self = Self { empty_lines: self.empty_lines + 1, ..Self::new() };
-        Step::EmptyLine(at + 1)
     }
 
     fn end_request_line(
         &mut self,
         arrived: &[u8],
-        at: usize,
+        version: Version,
         config: &Config<'_>,
     ) -> Result<Step, RequestError> {
-        self.at = at as u32 + 1;
+        let target = arrived.get(self.kept as usize..self.mark as usize - 1).unwrap_or_default();
+        target::check(self.method, target)?;
         self.limit = self.at + config.limits.field_section_bytes_max.min(LIMIT_MAX);
         self.state = State::FieldStart;
-        if self.mark == 0 {
-            return Ok(Step::RequestLine(Version::Http09));
-        }
-        let version = arrived.get(self.mark as usize..).and_then(|version| version.get(5..8));
-        match version {
-            Some(b"1.0") => Ok(Step::RequestLine(Version::Http10)),
-            Some([b'1', ..]) => Ok(Step::RequestLine(Version::Http11)),
-            _ => Err(RequestError::VersionNotSupported),
-        }
+        Ok(Step::RequestLine(version))
     }
 
-    fn end_field_line(&mut self, value_end: usize, at: usize) -> Step {
-        self.at = at as u32 + 1;
-        self.state = State::FieldStart;
-        let start = self.mark as usize;
-        Step::Field { start, colon: start + usize::from(self.name_length), end: value_end }
+    /// Takes the request line that nearly all clients send. If it is not whole, or another one, the rules go on from where this
+    /// has stopped.
+    #[inline(always)]
+    fn request_line_at_once(
+        &mut self,
+        arrived: &[u8],
+        config: &Config<'_>,
+    ) -> Option<Result<Step, RequestError>> {
+        self.limit = config.limits.request_line_bytes_max.min(LIMIT_MAX);
+        let within = self.within_limit(arrived);
+        if !within.starts_with(b"GET ") {
+            return None;
+        }
+        (self.method, self.kept) = (Method::Get.index(), 4);
+        let at = octets::end_of_target(within, 4);
+        if at > 4 && within.get(at..).is_some_and(|rest| rest.starts_with(b" HTTP/1.1\r\n")) {
+            (self.mark, self.at) = (at as u32 + 1, at as u32 + 11);
+            return Some(self.end_request_line(arrived, Version::Http11, config));
+        }
+        self.stop(State::Target, at);
+        None
     }
 
-    fn end(&mut self, at: usize) -> Step {
-        self.at = at as u32 + 1;
-        self.state = State::Done;
-        Step::End
+    /// Takes field lines, as long as they are whole, and tells `note` of each: for 64-bit registers. The rules go on from where
+    /// this has stopped.
+    ///
+    /// # Errors
+    /// Those of `note`.
+    #[inline(always)]
+    pub(crate) fn field_lines_at_once(
+        &mut self,
+        arrived: &[u8],
+        config: &Config<'_>,
+        note: impl Fn(&mut Self, FieldLine) -> Result<(), RequestError>,
+    ) -> Result<(), RequestError> {
+        let within = self.within_limit(arrived);
+        let is_line_end = |at| within.get(at) == Some(&b'\r') && within.get(at + 1) == Some(&b'\n');
+        let mut at = self.position();
+        let mut state = self.state;
+        if !matches!(state, State::FieldStart | State::Name | State::Value) {
+            return Ok(());
+        }
+        loop {
+            if state == State::FieldStart && within.get(at) == Some(&b'\r') {
+                break;
+            }
+            let start = if state == State::FieldStart { at } else { self.mark as usize };
+            let mut colon = start + usize::from(self.name_length);
+            if state != State::Value {
+                colon = octets::end_of_name(within, at);
+                if state == State::FieldStart {
+                    if colon == start || self.fields >= config.limits.fields_max {
+                        break;
+                    }
+                    self.fields += 1;
+                    self.mark = start as u32;
+                }
+                if within.get(colon) != Some(&b':') || !(1..=usize::from(u16::MAX)).contains(&(colon - start))
+                {
+                    self.stop(State::Name, colon);
+                    return Ok(());
+                }
+                at = colon + 1;
+            }
+            at = octets::end_of_value(within, at);
+            if !is_line_end(at) {
+                self.name_length = (colon - start) as u16;
+                self.stop(State::Value, at);
+                return Ok(());
+            }
+            note(self, FieldLine { start, colon, end: at })?;
+            at += 2;
+            state = State::FieldStart;
+        }
+        if is_line_end(at) {
+            self.stop(State::Done, at + 2);
+        } else {
+            self.stop(State::FieldStart, at);
+        }
+        Ok(())
+    }
+
+    /// The next octet stands in `state`.
+    fn stop(&mut self, state: State, at: usize) {
+        (self.state, self.at) = (state, at as u32);
     }
 }

@@ -34,20 +34,15 @@ pub enum Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// The view on a target that [`resource`] has accepted.
-    pub(crate) fn new(method: Method<'_>, target: &'a [u8]) -> Self {
-        if matches!(method, Method::Connect) {
-            return Self::Authority(target);
+    /// The view on a target that has been [checked](check).
+    pub(crate) fn new(target: &'a [u8]) -> Self {
+        let (path, query) = resource(target);
+        match (target, split_absolute(target)) {
+            (_, Some((scheme, authority, _))) => Self::Absolute { scheme, authority, path, query },
+            ([b'/', ..], _) => Self::Origin { path, query },
+            (b"*", _) => Self::Asterisk,
+            _ => Self::Authority(target),
         }
-        if let Some((scheme, authority, rest)) = split_absolute(target) {
-            let (path, query) = split_query(rest);
-            return Self::Absolute { scheme, authority, path, query };
-        }
-        if target == b"*" {
-            return Self::Asterisk;
-        }
-        let (path, query) = split_query(target);
-        Self::Origin { path, query }
     }
 
     /// The path, without query; the whole target where it is an authority or the asterisk.
@@ -78,41 +73,52 @@ impl fmt::Debug for Target<'_> {
     }
 }
 
-/// What a target asks for: its path, without query, and its query. This is kept of it, and [`Target`] is made when
-/// somebody asks.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Resource<'a> {
-    pub(crate) path: &'a [u8],
-    pub(crate) query: Option<&'a [u8]>,
+/// What a checked target asks for: its path, and its query.
+#[cfg_attr(target_pointer_width = "64", inline)]
+pub(crate) fn resource(target: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let rest = match target {
+        [b'/', ..] => target,
+        _ => match split_absolute(target) {
+            Some((_, _, rest)) => rest,
+            None => return (target, None),
+        },
+    };
+    let (path, query) = match octets::split_once(rest, b'?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (rest, None),
+    };
+    // An empty path is that of the root.
+    (if path.is_empty() { b"/" } else { path }, query)
 }
 
-impl<'a> Resource<'a> {
-    /// Takes apart a target whose octets the scanner has accepted.
-    ///
-    /// # Errors
-    /// [`RequestError::Target`] for a form that is none of the four, or not one that `method` may have.
-    pub(crate) fn parse(method: Method<'_>, target: &'a [u8]) -> Result<Self, RequestError> {
-        let rest = match (method, target) {
-            (Method::Connect, _) if is_authority(target, Port::Required) => {
-                return Ok(Self { path: target, query: None });
-            }
-            (Method::Connect, _) => return Err(RequestError::Target),
-            (_, [b'/', ..]) | (Method::Options, b"*") => target,
-            _ => match split_absolute(target) {
-                // Userinfo is no part of a request's authority: "treat its presence as an error" (RFC 9110 §4.2.4).
-                Some((scheme, authority, rest))
-                    if is_scheme(scheme)
-                        && is_authority(authority, Port::Optional)
-                        && !matches!(authority, [] | [b':', ..]) =>
-                {
-                    rest
-                }
-                _ => return Err(RequestError::Target),
-            },
-        };
-        let (path, query) = split_query(rest);
-        Ok(Self { path, query })
+/// May a request of this method, which is the registered one in this place, ask for `target`, whose octets the scanner has
+/// accepted?
+///
+/// # Errors
+/// [`RequestError::Target`] for a form that is none of the four, or not one that the method may have.
+#[inline]
+pub(crate) fn check(method: u8, target: &[u8]) -> Result<(), RequestError> {
+    if target.starts_with(b"/") && method != Method::Connect.index() {
+        return Ok(());
     }
+    check_rare(method, target)
+}
+
+#[cold]
+fn check_rare(method: u8, target: &[u8]) -> Result<(), RequestError> {
+    let is_right = if method == Method::Connect.index() {
+        is_authority(target, Port::Required)
+    } else if method == Method::Options.index() && target == b"*" {
+        true
+    } else {
+        // Userinfo is no part of a request's authority: "treat its presence as an error" (RFC 9110 §4.2.4).
+        split_absolute(target).is_some_and(|(scheme, authority, _)| {
+            is_scheme(scheme)
+                && is_authority(authority, Port::Optional)
+                && !matches!(authority, [] | [b':', ..])
+        })
+    };
+    if is_right { Ok(()) } else { Err(RequestError::Target) }
 }
 
 /// Scheme, authority, and what is behind them in `http://host/path?query`. What begins with `/` has none.
@@ -125,15 +131,6 @@ fn split_absolute(target: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let end = rest.iter().position(|octet| matches!(octet, b'/' | b'?')).unwrap_or(rest.len());
     let (authority, rest) = rest.split_at_checked(end)?;
     Some((scheme, authority, rest))
-}
-
-/// Path and query. An empty path is that of the root.
-fn split_query(target: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let (path, query) = match octets::split_once(target, b'?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (target, None),
-    };
-    (if path.is_empty() { b"/" } else { path }, query)
 }
 
 /// `ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )`
@@ -150,34 +147,35 @@ pub(crate) enum Port {
 
 /// Is this `uri-host [ ":" port ]`, as in `Host` (RFC 9110 §7.2)? An empty host is one, for a target URI without
 /// authority.
+#[inline]
 pub(crate) fn is_authority(octets: &[u8], port: Port) -> bool {
-    let host_end = match octets {
-        [b'[', literal @ ..] => match octets::split_once(literal, b']') {
-            Some((address, _)) if is_ip_literal(address) => address.len() + 2,
-            _ => return false,
-        },
-        _ => end_of_reg_name(octets),
-    };
-    match octets.get(host_end..) {
-        None | Some([]) => port == Port::Optional,
-        Some([b':', digits @ ..]) => {
-            let enough = port == Port::Optional || !(digits.is_empty() || host_end == 0);
-            enough && octets::are(digits, DIGIT)
-        }
-        Some(_) => false,
+    let mut host_end = octets::end_of(REG_NAME, octets, 0);
+    if let Some(b'[' | b'%') = octets.get(host_end) {
+        host_end = end_of_rare_host(octets, host_end);
     }
+    let end = match octets.get(host_end) {
+        Some(b':') => octets::end_of(DIGIT, octets, host_end + 1),
+        _ => host_end,
+    };
+    let is_enough = port == Port::Optional || (host_end > 0 && end > host_end + 1);
+    end == octets.len() && is_enough
 }
 
-/// Where `*( unreserved / pct-encoded / sub-delims )` ends.
-fn end_of_reg_name(octets: &[u8]) -> usize {
-    let mut at = 0;
-    loop {
-        at = octets::end_of(REG_NAME, octets, at);
-        match octets.get(at..) {
-            Some([b'%', high, low, ..]) if octets::are(&[*high, *low], HEX) => at += 3,
-            _ => return at,
-        }
+/// Where an `IP-literal` ends, or `*( unreserved / pct-encoded / sub-delims )` that goes on at `at`.
+#[cold]
+fn end_of_rare_host(octets: &[u8], mut at: usize) -> usize {
+    if let [b'[', literal @ ..] = octets {
+        return match octets::split_once(literal, b']') {
+            Some((address, _)) if is_ip_literal(address) => address.len() + 2,
+            _ => 0,
+        };
     }
+    while let Some([b'%', high, low, ..]) = octets.get(at..)
+        && octets::are(&[*high, *low], HEX)
+    {
+        at = octets::end_of(REG_NAME, octets, at + 3);
+    }
+    at
 }
 
 /// What stands between the brackets: `IPv6address`, or `"v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" )`.
@@ -248,9 +246,9 @@ mod tests {
     }
 
     fn parse_for<'a>(method: Method<'_>, octets: &'a [u8]) -> Result<Target<'a>, RequestError> {
-        let Resource { path, query } = Resource::parse(method, octets)?;
-        let target = Target::new(method, octets);
-        assert_eq!((path, query), (target.path(), target.query()));
+        check(method.index(), octets)?;
+        let target = Target::new(octets);
+        assert_eq!(resource(octets), (target.path(), target.query()));
         Ok(target)
     }
 

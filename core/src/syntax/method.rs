@@ -43,21 +43,34 @@ impl<'a> Method<'a> {
     const NAMES: [&'static str; 9] =
         ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
+    const EXTENSION: u8 = 9;
+
     /// The method with this name. What is no name of a registered method is taken as an extension, unchecked.
     pub fn new(name: &'a [u8]) -> Self {
+        Self::registered(Self::index_of(name)).unwrap_or(Self::Extension(name))
+    }
+
+    /// The place of this name among the registered ones; the one behind them for all others.
+    pub(crate) fn index_of(name: &[u8]) -> u8 {
         // In the place of a `match` on the name, which is three times the flash; GET comes first in both.
-        match Self::NAMES.iter().position(|registered| registered.as_bytes() == name) {
-            Some(0) => Self::Get,
-            Some(1) => Self::Head,
-            Some(2) => Self::Post,
-            Some(3) => Self::Put,
-            Some(4) => Self::Delete,
-            Some(5) => Self::Connect,
-            Some(6) => Self::Options,
-            Some(7) => Self::Trace,
-            Some(8) => Self::Patch,
-            _ => Self::Extension(name),
-        }
+        let known = (0..).zip(Self::NAMES).find(|(_, registered)| registered.as_bytes() == name);
+        known.map_or(Self::EXTENSION, |(index, _)| index)
+    }
+
+    /// The registered one in this place.
+    pub(crate) const fn registered(index: u8) -> Option<Self> {
+        Some(match index {
+            0 => Self::Get,
+            1 => Self::Head,
+            2 => Self::Post,
+            3 => Self::Put,
+            4 => Self::Delete,
+            5 => Self::Connect,
+            6 => Self::Options,
+            7 => Self::Trace,
+            8 => Self::Patch,
+            _ => return None,
+        })
     }
 
     /// The name, as it stands in the request line.
@@ -65,11 +78,11 @@ impl<'a> Method<'a> {
         if let Self::Extension(name) = self {
             return name;
         }
-        Self::NAMES.get(self.index()).map(|name| name.as_bytes()).unwrap_or_default()
+        Self::NAMES.get(usize::from(self.index())).map(|name| name.as_bytes()).unwrap_or_default()
     }
 
     /// Its place among the registered ones; the one behind them for all others.
-    const fn index(self) -> usize {
+    pub(crate) const fn index(self) -> u8 {
         match self {
             Self::Get => 0,
             Self::Head => 1,
@@ -80,7 +93,7 @@ impl<'a> Method<'a> {
             Self::Options => 6,
             Self::Trace => 7,
             Self::Patch => 8,
-            Self::Extension(_) => 9,
+            Self::Extension(_) => Self::EXTENSION,
         }
     }
 }

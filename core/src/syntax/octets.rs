@@ -105,7 +105,7 @@ pub(crate) fn end_of(classes: u8, octets: &[u8], mut at: usize) -> usize {
 }
 
 use runs::{are_letters, are_visible};
-pub(crate) use runs::{end_of_method, end_of_name, end_of_target, end_of_value, position};
+pub(crate) use runs::{end_of_name, end_of_run, end_of_target, end_of_value, position};
 
 /// Where runs of octets end, with 64-bit registers: eight octets at once.
 ///
@@ -126,12 +126,6 @@ mod runs {
         u64::from_ne_bytes([octet; WORD])
     }
 
-    /// Where the method that goes on at `at` ends. Nearly all are GET.
-    #[inline]
-    pub(crate) fn end_of_method(octets: &[u8], at: usize) -> usize {
-        if at == 0 && octets.starts_with(b"GET ") { 3 } else { super::end_of(TOKEN, octets, at) }
-    }
-
     /// Where the field name that goes on at `at` ends.
     #[inline]
     pub(crate) fn end_of_name(octets: &[u8], at: usize) -> usize {
@@ -149,6 +143,17 @@ mod runs {
     pub(crate) fn end_of_target(octets: &[u8], at: usize) -> usize {
         // From `$` to `;` are the digits and most of the punctuation.
         end_of(TARGET, octets, at, |word| !(is_letter(word) | is_within(word, b'$', b';')) | word)
+    }
+
+    /// Where the octets of `classes` that go on at `at` end.
+    #[inline]
+    pub(crate) fn end_of_run(classes: u8, octets: &[u8], at: usize) -> usize {
+        match classes {
+            TOKEN => end_of_name(octets, at),
+            TARGET => end_of_target(octets, at),
+            VALUE => end_of_value(octets, at),
+            _ => super::end_of(classes, octets, at),
+        }
     }
 
     /// Where the first `octet` is.
@@ -237,12 +242,8 @@ mod runs {
 /// Where runs of octets end, on small processors: there the table is as fast as anything, and smaller.
 #[cfg(not(target_pointer_width = "64"))]
 mod runs {
+    pub(crate) use super::end_of as end_of_run;
     use super::{TARGET, TOKEN, VALUE, end_of};
-
-    /// Where the method that goes on at `at` ends.
-    pub(crate) fn end_of_method(octets: &[u8], at: usize) -> usize {
-        end_of(TOKEN, octets, at)
-    }
 
     /// Where the field name that goes on at `at` ends.
     pub(crate) fn end_of_name(octets: &[u8], at: usize) -> usize {
@@ -366,7 +367,6 @@ mod tests {
                     let mut octets = std::vec![b'a'; length];
                     octets[place] = octet;
                     for at in [0, place / 2, place] {
-                        assert_eq!(end_of_method(&octets, at), end_of(TOKEN, &octets, at));
                         assert_eq!(end_of_name(&octets, at), end_of(TOKEN, &octets, at));
                         assert_eq!(end_of_value(&octets, at), end_of(VALUE, &octets, at));
                         assert_eq!(is_value(&octets), are(&octets, VALUE));
@@ -374,15 +374,6 @@ mod tests {
                         assert_eq!(end_of_target(&octets, at), end_of(TARGET, &octets, at));
                     }
                 }
-            }
-        }
-    }
-
-    #[test]
-    fn methods_end_where_their_tokens_end() {
-        for octets in [&b""[..], b"GET", b"GET ", b"GET /", b"GETS /", b"GET\t/", b"HEAD /", b"get /"] {
-            for at in 0..=octets.len() {
-                assert_eq!(end_of_method(octets, at), end_of(TOKEN, octets, at), "{octets:?} {at}");
             }
         }
     }
