@@ -196,7 +196,8 @@ impl Builder {
 
     /// Connections at a time. Default: 16384, or 64 less than the process may have descriptors, if that is less; that limit is
     /// raised as far as it may be when the server starts. When there are as many, the one that has been idle for longest makes
-    /// place for a new one, and when none is idle the kernel's queue holds who comes.
+    /// place for a new one: of those that the thread has that lets it in, over whose like all are spread evenly; only when none of
+    /// them is idle, of those of the others. When none is idle at all, the kernel's queue holds who comes.
     #[must_use]
     pub fn connections_max(mut self, connections: usize) -> Self {
         self.settings.connections_max = connections.max(1);

@@ -8,14 +8,15 @@
 mod common;
 
 use common::demo::Demo;
-use common::{Client, Ending, Process, log_text};
+use common::{Client, Ending, PATIENCE, Process, log_text};
 use httpling::{HttpServer, Request, RequestHandler, Response, SendError, Sent, status};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::process::Command;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// Not a test: the server of the tests below, as a process with a log, limits and an end of its own. It ends when its stdin
 /// does, so that it never outlives its test.
@@ -198,6 +199,33 @@ fn a_handler_that_takes_long_is_told_of() {
     let (status, _, lines) = server.end();
     assert!(status.success());
     assert_eq!(lines.iter().filter(|line| line.contains("andler")).count(), 2, "{lines:#?}");
+}
+
+/// Also while the server has so much to do that whoever watches it never rests.
+#[test]
+fn a_handler_that_takes_long_is_told_of_on_a_busy_server() {
+    let server = Process::start(&mut command("", PATIENT));
+    let mut client = server.client();
+    client.send("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+    let is_told = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let began = Instant::now();
+                while !is_told.load(Ordering::Relaxed) && began.elapsed() < PATIENCE {
+                    let mut busy = server.client();
+                    for _ in 0..100 {
+                        assert_eq!(busy.get("/").text(), "Hello there");
+                    }
+                }
+            });
+        }
+        let line = server.stderr.wait_for(|line| line.contains("A handler has been running for 300ms"));
+        is_told.store(true, Ordering::Relaxed);
+        assert!(line.is_some());
+    });
+    client.send("0\r\n\r\n");
+    assert_eq!(client.reply().text(), "abc");
 }
 
 /// What a process has had in memory at most, in KiB.
