@@ -601,6 +601,10 @@ fn answer_failure(shared: &mut Shared<'_>, error: SendError) -> CloseReason {
 /// Sends the error page, or, if the buffer does not hold its head, the shortest answer there is.
 fn answer_with(shared: &mut Shared<'_>, words: &ErrorWords<'_>, reason: CloseReason) -> CloseReason {
     shared.begin_error(words);
+    if words.problem == Problem::Request(RequestError::Overloaded) {
+        // "to suggest how long it would be unavailable" (RFC 9110 section 15.6.4): not for long.
+        shared.put_field(b"Retry-After", b"1");
+    }
     shared.end_error(words);
     if shared.error.is_some() && shared.take_back() {
         shared.bare_error(words);

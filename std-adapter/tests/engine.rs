@@ -277,7 +277,7 @@ fn slow_content_without_threads_is_a_503() {
     assert_eq!(server.client().get("/").text(), "Hello there");
     let mut second = server.client();
     let reply = second.ask(post);
-    assert_eq!(reply.status(), 503);
+    assert_eq!((reply.status(), reply.value("Retry-After")), (503, Some("1")));
     assert_eq!(server.client().get("/").text(), "Hello there");
     first.send("3\r\ndef\r\n0\r\n\r\n");
     assert_eq!(first.reply().text(), "abcdef");
@@ -311,6 +311,7 @@ fn slow_content_makes_place_for_others() {
             _ = client.try_send("3\r\ndef\r\n0\r\n\r\n");
             let reply = client.reply();
             if reply.status() == 503 {
+                assert_eq!(reply.value("Retry-After"), Some("1"));
                 client.expect_end();
                 refused += 1;
             } else {
