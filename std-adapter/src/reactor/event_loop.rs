@@ -363,6 +363,13 @@ impl<H: Handler> State<H> {
                 }
             }
             Outcome::Again => {
+                // Who asks faster than he is answered never rests.
+                if !slot.settled && peer.is_between_requests() {
+                    if let Some(other) = reactor.place_elsewhere(index) {
+                        return self.pass_on(this, other, key, peer, Stage::Idle);
+                    }
+                    slot.settled = true;
+                }
                 slot.peer = Some(peer);
                 if !std::mem::replace(&mut slot.awaits_turn, true) {
                     self.tasks.push_back((key, Call::Ready));

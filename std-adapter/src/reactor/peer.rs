@@ -81,6 +81,11 @@ impl<H> Peer<H> {
             since: 0,
         }
     }
+
+    /// Is one request answered, with nothing left to send, and nothing of the next one read?
+    pub(super) fn is_between_requests(&self) -> bool {
+        self.connection.requests() > 0 && self.connection.is_idle() && self.unsent.is_empty()
+    }
 }
 
 /// What a connection at rest costs of ours, with a handler that keeps nothing and the allocator's rounding: promised are 300

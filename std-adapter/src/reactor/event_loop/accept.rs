@@ -6,8 +6,8 @@ use super::{Loop, PAUSE, State, deadline, millis, unless_gone};
 use crate::metrics::Event;
 use crate::reactor::lent::Held;
 use crate::reactor::message::Message;
-use crate::reactor::peer::{Peer, Speaker};
-use crate::reactor::poller::{ACCEPT_UNTIL_EMPTY, Listener, Poller, Socket, listener_token};
+use crate::reactor::peer::{Call, Peer, Speaker};
+use crate::reactor::poller::{ACCEPT_UNTIL_EMPTY, Listener, Poller, Readiness, Socket, listener_token};
 use crate::reactor::serve::Outcome;
 use crate::reactor::slab::Stage;
 use crate::reactor::{Handler, Reactor, is_clients_fault};
@@ -204,7 +204,13 @@ impl<H: Handler> State<H> {
             return;
         }
         let deadline = deadline(reactor, stage, &peer, self.now, self.end);
+        // It may have been passed on when it was its turn again.
+        let awaits_turn = peer.readiness.has(Readiness::READ);
         let key = self.slab.insert(peer, stage);
+        if awaits_turn && let Some(slot) = self.slab.find(key) {
+            slot.awaits_turn = true;
+            self.tasks.push_back((key, Call::Ready));
+        }
         self.wheel.set(key.slot, deadline);
         self.has_come_to_rest(reactor, key, stage);
     }
