@@ -5,7 +5,7 @@ use crate::exchange::handler::RequestHandler;
 use crate::exchange::log::LogEntry;
 use crate::exchange::request::Request;
 use crate::exchange::response::Response;
-use crate::exchange::shared::{Asked, Deferred, Shared};
+use crate::exchange::shared::{Asked, Rest, Shared};
 use crate::exchange::wire::{self, Wire};
 use crate::receive::content::Content;
 use crate::receive::framing::Framing;
@@ -79,6 +79,8 @@ enum Drive {
 /// What one step did, or what it needs.
 enum Step {
     Again,
+    /// The head of a request is complete.
+    Whole,
     Answered,
     NeedBytes,
     NeedRoom,
@@ -173,7 +175,7 @@ impl<'b> Session<'b> {
                         self.read(wire, handler);
                     }
                 }
-                Step::NeedRoom | Step::Again => {}
+                Step::NeedRoom | Step::Again | Step::Whole => {}
                 Step::Close(reason) => {
                     self.hand_over(wire);
                     return Persistence::Close(self.connection.close_reason().unwrap_or(reason));
@@ -204,7 +206,7 @@ impl<'b> Session<'b> {
     pub fn advance(&mut self, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) -> Progress {
         let progress = loop {
             match self.step(Drive::Ready, wire, handler) {
-                Step::Again | Step::Answered => {}
+                Step::Again | Step::Whole | Step::Answered => {}
                 Step::NeedBytes => break Progress::NeedBytes,
                 Step::NeedRoom => break Progress::NeedRoom,
                 Step::Close(reason) => break Progress::Close(reason),
@@ -261,7 +263,30 @@ impl<'b> Session<'b> {
     // ---- the steps ----
 
     fn step(&mut self, drive: Drive, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) -> Step {
-        match &mut self.connection.phase {
+        let step = match self.go_on(drive, wire, handler) {
+            Ok(Step::Whole) => self.exchange(drive, wire, handler),
+            step => step,
+        };
+        step.unwrap_or_else(|error| {
+            self.refuse(error, wire, handler);
+            Step::Answered
+        })
+    }
+
+    /// All but the exchange itself: what comes before a whole head, and what a handler has left behind.
+    ///
+    /// # Errors
+    /// What the client has sent is no request: it is to be refused.
+    // On a board the frames of reading, exchange and refusal follow one another: woven together, each would have the stack of
+    // all three. Elsewhere the calls between them cost more than the stack.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn go_on(
+        &mut self,
+        drive: Drive,
+        wire: &mut dyn Wire,
+        handler: &mut dyn RequestHandler,
+    ) -> Result<Step, RequestError> {
+        Ok(match &mut self.connection.phase {
             &mut Phase::Closed { reason, .. } => Step::Close(reason),
             &mut Phase::SendingStatic { rest, then, .. } => self.send_static(rest, then, drive, wire),
             &mut Phase::SendingProduced { producing, then, .. } => {
@@ -272,52 +297,35 @@ impl<'b> Session<'b> {
                 }
             }
             Phase::Draining { content, .. } => {
-                let arrived = self.input.arrived();
-                let Ok(taken) = content.discard(arrived, &self.config.limits) else {
+                let Ok(taken) = content.discard(self.input.arrived(), &self.config.limits) else {
                     // Its response has been sent. All that is left to say is the end.
                     self.connection.close(CloseReason::Finished);
-                    return Step::Again;
+                    return Ok(Step::Again);
                 };
                 self.input.take(taken);
                 if content.is_done() {
                     self.connection.next_request();
-                    return Step::Again;
+                    return Ok(Step::Again);
                 }
                 self.input.make_room();
                 Step::NeedBytes
             }
-            Phase::Head { reader, .. } => {
-                let arrived = self.input.arrived();
-                let reading = reader.read(arrived, self.config);
-                let overflow = reader.overflow();
-                match reading {
-                    Ok(Reading::NeedMore) => {
-                        self.input.make_room();
-                        if !self.input.is_full() {
-                            return Step::NeedBytes;
-                        }
+            Phase::Head { reader, .. } => match reader.read(self.input.arrived(), self.config)? {
+                Reading::NeedMore => {
+                    self.input.make_room();
+                    if self.input.is_full() {
                         // Reading into an empty slice would look like the end of the stream.
-                        self.refuse(overflow, wire, handler);
+                        return Err(reader.overflow());
                     }
-                    Ok(Reading::EmptyLine(length)) => {
-                        self.input.take(length.into());
-                        return Step::Again;
-                    }
-                    Ok(Reading::Whole) => {
-                        let end = reader.end(arrived, self.config);
-                        if drive == Drive::Ready && self.awaits_content(&end) {
-                            return Step::NeedBytes;
-                        }
-                        if drive == Drive::Ready && self.awaits_room(wire) {
-                            return Step::NeedRoom;
-                        }
-                        self.exchange(&end, wire, handler);
-                    }
-                    Err(error) => self.refuse(error, wire, handler),
+                    Step::NeedBytes
                 }
-                Step::Answered
-            }
-        }
+                Reading::EmptyLine(length) => {
+                    self.input.take(length.into());
+                    Step::Again
+                }
+                Reading::Whole => Step::Whole,
+            },
+        })
     }
 
     /// Is content still to come that the buffer will hold? Until it is there, its handler could only wait.
@@ -342,85 +350,99 @@ impl<'b> Session<'b> {
         filled > 0 && wire.room() < filled + self.output.capacity()
     }
 
-    /// One request, whose head is complete, and its response.
-    fn exchange(&mut self, end: &HeadEnd, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) {
-        let limits = &self.config.limits;
-        let began = self.config.microseconds();
-        let requests = self.connection.requests().saturating_add(1);
+    /// One request, whose head is complete, and its response; or what is to be waited for before.
+    ///
+    /// # Errors
+    /// What keeps it from being a request: it is to be refused.
+    #[cfg_attr(target_pointer_width = "32", inline(never))] // As `go_on`.
+    fn exchange(
+        &mut self,
+        drive: Drive,
+        wire: &mut dyn Wire,
+        handler: &mut dyn RequestHandler,
+    ) -> Result<Step, RequestError> {
+        let Phase::Head { reader, requests } = &self.connection.phase else { return Ok(Step::Again) };
+        let requests = requests.saturating_add(1);
+        let end = reader.finish(self.input.arrived(), self.config);
+        let end = end.as_ref().map_err(|&error| error)?;
+        if drive == Drive::Ready && self.awaits_content(end) {
+            return Ok(Step::NeedBytes);
+        }
+        if drive == Drive::Ready && self.awaits_room(wire) {
+            return Ok(Step::NeedRoom);
+        }
         // Whatever happens to the handler, its request is not read again.
         self.connection.phase = Phase::Closed { reason: CloseReason::Broken(SendError::Failed), requests };
 
+        let limits = &self.config.limits;
+        let mut shared = RefCell::new(Shared::new(wire, self.config, &mut self.output));
+        let known = shared.get_mut();
         let (head, rest) = self.input.split(end.length);
-        let head = RequestHead::view(head, *end);
-        let allowed = match end.framing {
+        known.input = rest;
+        known.began = self.config.microseconds();
+        known.asked = Asked::new(end, self.config);
+        // RFC 9112 §9.3. Over a protocol of HTTP/1.0 nothing persists (spec 62).
+        known.close = requests >= limits.requests_max
+            || known.asked.announces_close
+            || self.config.protocol < Version::Http11;
+        let head = RequestHead::view(head, end);
+        let allowed = match head.framing() {
             Framing::None => 0,
             _ => handler.content_bytes_max(&head, limits.content_bytes_max),
         };
-        let content = match Content::new(end.framing, allowed, limits) {
-            Ok(content) => content,
-            Err(error) => return self.refuse(error, wire, handler),
-        };
-
-        let asked = Asked::new(head.method(), end, self.config);
-        // RFC 9112 §9.3. Over a protocol of HTTP/1.0 nothing persists (spec 62).
-        let close = requests >= limits.requests_max
-            || end.announces_close()
-            || self.config.protocol < Version::Http11;
-        let output = self.output.lend();
-        let shared = Shared::new(wire, self.config, asked, content, rest, output, close);
-        let shared = RefCell::new(shared);
+        known.content = Content::new(head.framing(), allowed, limits)?;
+        known.asked.by(head.method());
         let result = handler.dispatch(Request::new(&head, self.peer, &shared), Response::new(&shared));
-        let Ok(mut shared) = shared.try_borrow_mut() else { return };
+        let Ok(mut shared) = shared.try_borrow_mut() else { return Ok(Step::Answered) };
         let reason = match result {
             Ok(_) if shared.is_done() => None,
             Ok(_) => Some(answer_failure(&mut shared, SendError::Failed)),
             Err(error) => Some(answer_failure(&mut shared, error)),
         };
-        log(handler, &shared, self.peer, head.raw_request_line(), began);
+        log(handler, &shared, self.peer, head.raw_request_line());
 
         // What the exchange leaves behind.
         let ends = shared.ends();
         let then = if ends { After::Close } else { After::NextRequest };
-        self.connection.phase = match (reason, shared.deferred) {
+        self.connection.phase = match (reason, shared.rest) {
             (Some(reason), _) => Phase::Closed { reason, requests },
-            (None, Deferred::Static(rest)) => Phase::SendingStatic { rest, then, requests },
-            (None, Deferred::Made(maker)) => {
+            (None, Rest::Static(rest)) => Phase::SendingStatic { rest, then, requests },
+            (None, Rest::Made(maker)) => {
                 let producing = Producing { position: 0, left: shared.content_bytes, maker };
                 Phase::SendingProduced { producing, then, requests }
             }
-            (None, Deferred::Nothing) if ends || !shared.content.is_at_most(limits.drain_bytes_max) => {
-                let is_announced = end.announces_close() && end.framing == Framing::None;
-                let reason = if is_announced { CloseReason::Announced } else { CloseReason::Finished };
+            _ if ends || !shared.content.is_at_most(limits.drain_bytes_max) => {
+                let is_last = shared.asked.announces_close && head.framing() == Framing::None;
+                let reason = if is_last { CloseReason::Announced } else { CloseReason::Finished };
                 Phase::Closed { reason, requests }
             }
-            (None, Deferred::Nothing) if shared.content.is_done() => {
-                Phase::Head { reader: HeadReader::new(), requests }
-            }
-            (None, Deferred::Nothing) => {
+            _ if shared.content.is_done() => Phase::Head { reader: HeadReader::new(), requests },
+            _ => {
                 let mut content = shared.content;
                 content.allow_at_most(u64::from(limits.drain_bytes_max));
                 Phase::Draining { content, requests }
             }
         };
-        let (used, filled) = (shared.input.used(), shared.output.filled());
+        let (length, used, filled) = (head.len(), shared.input.used(), shared.output.filled());
         drop(shared);
-        self.input.rejoin(end.length, used);
+        self.input.rejoin(length, used);
         self.output.take_back(filled);
+        Ok(Step::Answered)
     }
 
     /// Answers what is no request, and ends the connection.
     #[cold]
+    #[cfg_attr(target_pointer_width = "32", inline(never))] // As `go_on`.
     fn refuse(&mut self, error: RequestError, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) {
         let arrived = self.input.arrived();
         let line = match error {
             RequestError::RequestLineTooLong => b"",
             _ => arrived.split(|&octet| octet == b'\n').next().unwrap_or_default(),
         };
-        let asked = Asked::refused(arrived.starts_with(b"HEAD "), self.config);
-        let (nothing, output) = (Input::new(&mut [], 0), self.output.lend());
-        let mut shared = Shared::new(wire, self.config, asked, Content::none(), nothing, output, true);
+        let mut shared = Shared::new(wire, self.config, &mut self.output);
+        shared.asked.is_head = arrived.starts_with(b"HEAD ");
         let reason = answer_failure(&mut shared, SendError::Content(ReadError::Refused(error)));
-        log(handler, &shared, self.peer, line, None);
+        log(handler, &shared, self.peer, line);
         let filled = shared.output.filled();
         self.output.take_back(filled);
         self.connection.close(reason);
@@ -562,16 +584,15 @@ fn log(
     shared: &Shared<'_>,
     peer: Option<&SocketAddr>,
     request_line: &[u8],
-    began: Option<u64>,
 ) {
     let entry = LogEntry {
         peer,
         request_line: request_line.trim_ascii_end(),
         status: shared.status,
         content_bytes: shared.content_bytes,
-        duration_us: began.and_then(|began| Some(shared.config.microseconds()?.saturating_sub(began))),
+        duration_us: shared.began.and_then(|began| Some(shared.config.microseconds()?.saturating_sub(began))),
     };
-    if let Some(problem) = shared.problem {
+    if let Rest::Problem(problem) = shared.rest {
         handler.log_error(&entry, problem);
     }
     handler.log_request(&entry);
@@ -594,7 +615,7 @@ fn answer_failure(shared: &mut Shared<'_>, error: SendError) -> CloseReason {
     if reason != CloseReason::Finished {
         shared.output.truncate(0);
     }
-    shared.problem = Some(Problem::Response(error));
+    shared.rest = Rest::Problem(Problem::Response(error));
     reason
 }
 

@@ -9,10 +9,12 @@ mod common;
 
 use common::{Client, Ending, Process, becomes_true, status, value};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 use tempfile::TempDir;
 
 /// No socket holds so much.
@@ -255,4 +257,48 @@ fn shutdown_under_load_truncates_no_file() {
         });
         assert_eq!(process.end().0.code(), Some(0), "SIG{signal}");
     }
+}
+
+/// Somebody puts another version in its place all the time: each answer is of one version.
+#[test]
+fn a_file_that_is_replaced_is_never_torn() {
+    const ANSWERS: usize = 300;
+    let directory = directory();
+    let path = directory.path().join("version.bin");
+    // Each has a length and an octet of its own; every other one is so short that it is copied.
+    let length = |octet: u8| usize::from(octet) * if octet.is_multiple_of(2) { 50 } else { 5000 };
+    let version = |octet: u8| directory.path().join(format!("{octet}.bin"));
+    for octet in b'a'..=b'z' {
+        std::fs::write(version(octet), vec![octet; length(octet)]).unwrap();
+    }
+    let put = |octet: u8| {
+        let next = directory.path().join("next.bin");
+        std::fs::hard_link(version(octet), &next).unwrap();
+        std::fs::rename(next, &path).unwrap();
+    };
+    // Not the one that comes next: a name is not moved to its own file.
+    put(b'z');
+    let process = serve("", &directory, &[]);
+    let stops = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut octets = (b'a'..=b'z').cycle();
+            let began = Instant::now();
+            // A test that fails does not tell it to stop.
+            while !stops.load(Ordering::Relaxed) && began.elapsed() < common::PATIENCE {
+                put(octets.next().unwrap());
+            }
+        });
+        let mut seen = HashSet::new();
+        let mut client = process.client();
+        for _ in 0..ANSWERS {
+            let reply = client.get("/version.bin");
+            let octet = reply.content[0];
+            let is_whole = reply.status() == 200 && reply.content == vec![octet; length(octet)];
+            assert!(is_whole, "{} {} octets, the first is {octet}", reply.head, reply.content.len());
+            seen.insert(octet);
+        }
+        stops.store(true, Ordering::Relaxed);
+        assert!(seen.len() > 1, "it was replaced");
+    });
 }

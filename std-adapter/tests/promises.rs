@@ -20,7 +20,7 @@
 //! | connections | here: the soft limit is raised, and 64 are left; `process.rs` `connections_leave_descriptors_to_files` |
 //! | at the limit | `places.rs` `the_longest_idle_connection_makes_place`, `an_idle_connection_of_another_loop_makes_place`, `without_idle_connections_accepting_waits`; here: no spinning, one log line a second |
 //! | all handlers busy | `engine.rs` `a_full_queue_is_a_503` |
-//! | accept errors | `cargo xtask faults`; `process.rs` `no_descriptors_is_no_end` |
+//! | accept errors | `cargo xtask faults`; `process.rs` `no_descriptors_is_no_end`, `who_is_idle_leaves_its_descriptor_to_others` |
 //! | no descriptor for a file | `no_descriptor.rs`; `cargo xtask faults` |
 //! | refusals | `server.rs` `a_refusal_arrives_although_the_client_is_still_sending`, `a_refusal_arrives_although_the_client_never_stops_sending` |
 //! | half-close | `server.rs` `a_request_and_half_a_close_is_answered_whole`, `engine.rs` `half_a_close_is_no_reason_to_answer_half` |
@@ -28,11 +28,11 @@
 //! | restart | `program.rs` `a_restart_on_the_same_port_works_at_once` |
 //! | panic in a handler | `endings.rs` `a_panic_before_the_response_is_answered_with_500` and its neighbours |
 //! | read error in the middle of content | `cargo xtask faults` |
-//! | files | `files/` |
+//! | files | `files/`; `abuse.rs` `a_file_that_is_replaced_is_never_torn` |
 //! | log | `process.rs` |
 //! | idle | here; `engine.rs` `an_idle_server_sleeps` |
 //! | backlog | `server.rs` `a_burst_of_clients_finds_room` |
-//! | `TCP_NODELAY` | `server.rs` `no_response_waits_for_an_acknowledgement` |
+//! | `TCP_NODELAY` | `server.rs` `no_response_waits_for_an_acknowledgement`; one write: `cargo xtask calls` |
 
 // Signals, and the shell's limits.
 #![cfg(unix)]
@@ -192,6 +192,13 @@ fn chunks() {
     let trailers = |lines: usize| format!("0\r\n{}\r\n", "X: y\r\n".repeat(lines));
     assert_eq!(ask(&trailers(100)), 200);
     assert_eq!(ask(&trailers(101)), 431);
+    // Each line counts from its first octet on.
+    let octets = |all: usize| {
+        let (lines, frame) = ("X: y\r\n".repeat(50), "X: \r\n".len());
+        format!("0\r\n{lines}X: {}\r\n\r\n", "x".repeat(all - lines.len() - frame))
+    };
+    assert_eq!(ask(&octets(32 * 1024)), 200);
+    assert_eq!(ask(&octets(32 * 1024 + 1)), 431);
 }
 
 /// Before any of it is sent.

@@ -21,6 +21,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
 
 use load::Outcome;
+use proxy::Checks;
 
 use crate::server::{self, Answer, PATIENCE, read_answer};
 use crate::tools::{need, target_folder, where_possible};
@@ -64,7 +65,9 @@ fn test_with(restarts: usize) -> Result<()> {
             "{way}: {answers} requests in {restarts} restarts, nobody was refused, {repeated} were sent again"
         );
     };
-    told("behind HAProxy", proxy::restart_one_by_one(&site)?);
+    told("behind HAProxy", proxy::restart_one_by_one(&site, Checks::Pass)?);
+    let Outcome { answers, .. } = proxy::restart_one_by_one(&site, Checks::Fail)?;
+    println!("behind HAProxy whose checks fail: {answers} requests, nobody was refused");
     told("inherited socket", socket::restart(&site)?);
     told("shared port", port::restart(&site)?);
     where_possible("the image", image::can_run, || image::try_out(&site))?;

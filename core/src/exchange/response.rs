@@ -11,7 +11,7 @@
 //! it is ended.
 
 use crate::connection::Maker;
-use crate::exchange::shared::{Deferred, Shared};
+use crate::exchange::shared::{Rest, Shared};
 use crate::send::head::is_reason;
 use crate::syntax::error::{Problem, SendError};
 use crate::syntax::error_page::ErrorWords;
@@ -403,7 +403,7 @@ impl<'a> Head<'a, Open> {
     /// # Errors
     /// The first thing that was wrong with the head.
     pub fn end_with_static(self, content: &'static [u8]) -> Result<Sent, SendError> {
-        with(self.shared, |shared| shared.defer(Deferred::Static(content), content.len() as u64))?;
+        with(self.shared, |shared| shared.defer(Rest::Static(content), content.len() as u64))?;
         Ok(Sent(()))
     }
 
@@ -413,7 +413,7 @@ impl<'a> Head<'a, Open> {
     /// # Errors
     /// The first thing that was wrong with the head.
     pub fn end_with_producer(self, length: u64, key: u32) -> Result<Sent, SendError> {
-        with(self.shared, |shared| shared.defer(Deferred::Made(Maker::Handler { key }), length))?;
+        with(self.shared, |shared| shared.defer(Rest::Made(Maker::Handler { key }), length))?;
         Ok(Sent(()))
     }
 

@@ -77,7 +77,7 @@ pub(crate) enum Reading {
     NeedMore,
     /// So many bytes before the request are an empty line. Drop them and call again.
     EmptyLine(u8),
-    /// The head is complete: see [`HeadReader::end`]. A further call says so again.
+    /// The head is complete: see [`HeadReader::finish`]. A further call says so again.
     Whole,
 }
 
@@ -155,45 +155,37 @@ impl HeadReader {
                 Step::RequestLine(version) => {
                     self.scan.notes = (version as u16) << Notes::VERSION_SHIFT;
                     if version == Version::Http09 {
-                        return self.finish(arrived, config);
+                        return Ok(Reading::Whole);
                     }
                 }
                 Step::FieldLine => {
                     let line = self.scan.field_line(arrived);
                     note(&mut self.scan, line)?;
                 }
-                Step::End => return self.finish(arrived, config),
+                Step::End => return Ok(Reading::Whole),
             }
         }
     }
 
     /// The head is whole: do its parts fit together?
-    fn finish(&self, arrived: &[u8], config: &Config<'_>) -> Result<Reading, RequestError> {
+    ///
+    /// # Errors
+    /// They do not.
+    pub(crate) fn finish(&self, arrived: &[u8], config: &Config<'_>) -> Result<HeadEnd, RequestError> {
         let notes = Notes(self.scan.notes);
         // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks
         // a Host header field" (RFC 9112 §3.2).
         if notes.version() == Version::Http11 && !notes.has(Notes::HOST) && !config.leniency.missing_host {
             return Err(RequestError::HostMissing);
         }
-        self.framing(arrived).map(|_| Reading::Whole)
-    }
-
-    fn framing(&self, arrived: &[u8]) -> Result<Framing, RequestError> {
-        let notes = Notes(self.scan.notes);
         let from = arrived.get(self.scan.kept as usize..).filter(|_| notes.has(Notes::LENGTH));
-        framing::framing(notes.version(), from.map(decimal::first), notes.coding())
-    }
-
-    /// Where the parts of a head are that is whole.
-    pub(crate) fn end(&self, arrived: &[u8], config: &Config<'_>) -> HeadEnd {
-        HeadEnd {
+        Ok(HeadEnd {
             length: self.scan.position(),
             fields_start: self.scan.fields_start(config),
             method: self.scan.method(),
-            notes: Notes(self.scan.notes),
-            // It was not whole with another one.
-            framing: self.framing(arrived).unwrap_or(Framing::None),
-        }
+            notes,
+            framing: framing::framing(notes.version(), from.map(decimal::first), notes.coding())?,
+        })
     }
 }
 
@@ -304,8 +296,8 @@ impl<'a> RequestHead<'a> {
     }
 
     /// The view on a complete head at the beginning of `bytes`.
-    pub(crate) fn view(bytes: &'a [u8], end: HeadEnd) -> Self {
-        Self { bytes: bytes.get(..end.length).unwrap_or_default(), end }
+    pub(crate) fn view(bytes: &'a [u8], end: &HeadEnd) -> Self {
+        Self { bytes: bytes.get(..end.length).unwrap_or_default(), end: *end }
     }
 
     /// The request line as it was sent, with its line end.
@@ -420,7 +412,8 @@ impl HeadParser {
                 Reading::NeedMore => return Ok(None),
                 Reading::EmptyLine(length) => self.skipped += usize::from(length),
                 Reading::Whole => {
-                    return Ok(Some(RequestHead::view(arrived, self.reader.end(arrived, config))));
+                    let end = self.reader.finish(arrived, config)?;
+                    return Ok(Some(RequestHead::view(arrived, &end)));
                 }
             }
         }

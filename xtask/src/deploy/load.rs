@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Error, Result, anyhow, ensure};
 use socket2::{Domain, Socket, Type};
 
+use super::Site;
 use crate::server::{Answer, PATIENCE, is_cut, read_answer};
 
 /// Clients of each manner.
@@ -27,6 +28,14 @@ pub(super) struct Target {
     pub(super) from: SocketAddr,
     pub(super) content: Arc<[u8]>,
     pub(super) ending: Ending,
+}
+
+impl Target {
+    /// A server that serves this, asked by nobody in particular.
+    pub(super) fn at(address: SocketAddr, site: &Site) -> Self {
+        let content = site.content.as_slice().into();
+        Self { address, from: ([127, 0, 0, 1], 0).into(), content, ending: Ending::AnyTime }
+    }
 }
 
 /// What may a server do between two responses?

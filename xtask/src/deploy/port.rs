@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
-use super::load::{Ending, Load, Outcome, Target};
+use super::load::{Load, Outcome, Target};
 use super::{Site, free_port};
 use crate::server::Server;
 
@@ -12,13 +12,7 @@ use crate::server::Server;
 pub(super) fn restart(site: &Site) -> Result<Outcome> {
     let port = free_port()?;
     let mut server = start(site, port)?;
-    let target = Target {
-        address: server.address,
-        from: ([127, 0, 0, 1], 0).into(),
-        content: site.content.clone().into(),
-        ending: Ending::AnyTime,
-    };
-    let load = Load::start(&target);
+    let load = Load::start(&Target::at(server.address, site));
     for _ in 0..site.restarts {
         load.wait_for(100)?;
         let mut last = std::mem::replace(&mut server, start(site, port)?);

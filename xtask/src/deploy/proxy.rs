@@ -12,43 +12,58 @@ use anyhow::{Context, Result, ensure};
 use super::load::{Ending, Load, Outcome, Target};
 use super::{Site, edited, file, free_port};
 use crate::server::{PATIENCE, Server};
-use crate::tools::run;
+use crate::tools::{run, wait_until};
 
 /// The instances of `haproxy.cfg`, by their places there.
 const INSTANCES: [&str; 2] = ["127.0.0.1:8001", "127.0.0.1:8002"];
+
 /// What the clients come from, and the instances log.
 const CLIENT: [u8; 4] = [127, 0, 0, 2];
 
+/// What HAProxy finds out about the instances before it asks them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Checks {
+    Pass,
+    /// Whatever the instances do: as on a machine that is too busy to answer in time.
+    Fail,
+}
+
 /// Restarts each instance in turn under load. No request may fail, and the log has the clients' address.
-pub(super) fn restart_one_by_one(site: &Site) -> Result<Outcome> {
+pub(super) fn restart_one_by_one(site: &Site, checks: Checks) -> Result<Outcome> {
     let ports = [free_port()?, free_port()?];
     let mut instances = Vec::new();
     for port in ports {
         instances.push(Instance::start(site, port)?);
     }
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-    let haproxy = Haproxy::start(site, address, ports)?;
-    let target = Target {
-        address,
-        from: (CLIENT, 0).into(),
-        content: site.content.clone().into(),
-        ending: Ending::Announced,
+    let haproxy = Haproxy::start(site, address, ports, checks)?;
+    if checks == Checks::Fail {
+        wait_until("HAProxy takes both instances out", || {
+            haproxy.log().matches(" is DOWN").count() == INSTANCES.len()
+        })?;
+    }
+    let rounds = match checks {
+        Checks::Pass => site.restarts.div_ceil(INSTANCES.len()),
+        // Whoever is refused asks the next instance a second later. (HAProxy spares itself that only among those that pass.)
+        Checks::Fail => 1,
     };
-    let outcome = restart_each(site, &mut instances, ports, &target).with_context(|| haproxy.errors())?;
+    let target = Target { from: (CLIENT, 0).into(), ending: Ending::Announced, ..Target::at(address, site) };
+    let outcome = restart_each(rounds, &mut instances, ports, (site, &target));
+    let outcome = outcome.with_context(|| haproxy.errors())?;
     drop(haproxy);
     instances.iter_mut().try_for_each(|instance| instance.server.end())?;
     Ok(outcome)
 }
 
 fn restart_each(
-    site: &Site,
+    rounds: usize,
     instances: &mut [Instance],
     ports: [u16; 2],
-    target: &Target,
+    (site, target): (&Site, &Target),
 ) -> Result<Outcome> {
     let load = Load::start(target);
     load.wait_for(50)?;
-    for _ in 0..site.restarts.div_ceil(INSTANCES.len()) {
+    for _ in 0..rounds {
         for (instance, port) in instances.iter_mut().zip(ports) {
             instance.server.end()?;
             load.wait_for(50)?;
@@ -97,17 +112,17 @@ struct Haproxy {
 }
 
 impl Haproxy {
-    fn start(site: &Site, address: SocketAddr, ports: [u16; 2]) -> Result<Self> {
+    fn start(site: &Site, address: SocketAddr, ports: [u16; 2], checks: Checks) -> Result<Self> {
         // As it is, without a warning.
         run(Command::new("haproxy").args(["-c", "-q", "-dW", "-f"]).arg(file("haproxy.cfg")))?;
         let bind = format!("bind {address}\n");
         let places = ports.map(|port| format!("127.0.0.1:{port}"));
+        let status = if checks == Checks::Pass { 200 } else { 599 };
         let text = edited(
             "haproxy.cfg",
             &[
                 ("bind :80\n", &bind),
-                (INSTANCES[0], &places[0]),
-                (INSTANCES[1], &places[1]),
+                ("expect status 200\n", &format!("expect status {status}\n")),
                 // Who tries it may be anybody, with few descriptors.
                 ("    maxconn 20000\n", "    maxconn 500\n"),
                 ("    user haproxy\n", ""),
@@ -116,6 +131,8 @@ impl Haproxy {
             ],
         )?;
         let (path, log) = (site.folder.join("haproxy.cfg"), site.folder.join("haproxy.log"));
+        // Each stands there twice: as it is checked, and as it is not.
+        let text = INSTANCES.iter().zip(&places).fold(text, |text, (from, to)| text.replace(from, to));
         fs::write(&path, text)?;
         let file = File::create(&log)?;
         let process = Command::new("haproxy")
@@ -138,9 +155,13 @@ impl Haproxy {
         Ok(haproxy)
     }
 
+    fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// What its log has of requests that it could not pass on, and of its servers.
     fn errors(&self) -> String {
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let log = self.log();
         let lines = log.lines().filter(|line| line.contains("Server ") || line.contains(" 503 "));
         lines.collect::<Vec<_>>().join("\n")
     }

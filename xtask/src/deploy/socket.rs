@@ -7,20 +7,14 @@ use std::process::{Command, Stdio};
 use anyhow::Result;
 
 use super::Site;
-use super::load::{Ending, Load, Outcome, Target};
+use super::load::{Load, Outcome, Target};
 use crate::server::Server;
 
 /// Restarts it under load. Nobody is refused, and no request fails that was not sent on a connection that had ended.
 pub(super) fn restart(site: &Site) -> Result<Outcome> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
-    let target = Target {
-        address: listener.local_addr()?,
-        from: ([127, 0, 0, 1], 0).into(),
-        content: site.content.clone().into(),
-        ending: Ending::AnyTime,
-    };
     let mut server = start(site, &listener)?;
-    let load = Load::start(&target);
+    let load = Load::start(&Target::at(listener.local_addr()?, site));
     for _ in 0..site.restarts {
         load.wait_for(100)?;
         server.end()?;

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use super::load::{Ending, Load, Outcome, Target};
+use super::load::{Load, Outcome, Target};
 use super::{INSTALLED, Site, edited, free_port, get};
 use crate::tools::{need, output, wait_until};
 
@@ -41,13 +41,7 @@ pub(super) fn restart(site: &Site) -> Result<Outcome> {
 fn restart_in(machine: &Machine, site: &Site, ports: &Ports) -> Result<Outcome> {
     wait_until("the socket listens", || machine.has("httpling.socket", "ActiveState=active"))?;
     ensure!(machine.has("httpling.service", "ActiveState=inactive"), "it was started before anybody came");
-    let target = Target {
-        address: ([127, 0, 0, 1], ports.http).into(),
-        from: ([127, 0, 0, 1], 0).into(),
-        content: site.content.clone().into(),
-        ending: Ending::AnyTime,
-    };
-    let load = Load::start(&target);
+    let load = Load::start(&Target::at(([127, 0, 0, 1], ports.http).into(), site));
     for _ in 0..site.restarts {
         load.wait_for(100)?;
         machine.systemctl(&["restart", "httpling.service"])?;

@@ -1,7 +1,7 @@
 //! The response's content: measured, counted or in chunks.
 
 use super::head::Reader;
-use super::{Deferred, Phase, Shared};
+use super::{Phase, Rest, Shared};
 use crate::connection::Maker;
 use crate::send::content::{CHUNK_END, CHUNK_HEAD, LAST_CHUNK, put_chunk_head};
 use crate::send::framing::{Framing, TEXT_MAX};
@@ -21,12 +21,12 @@ impl Shared<'_> {
     }
 
     /// Ends the response with content that is sent after the handler has returned.
-    pub(crate) fn defer(&mut self, deferred: Deferred, length: u64) {
-        if matches!(deferred, Deferred::Made(_)) && length > 0 && self.output.capacity() == 0 {
+    pub(crate) fn defer(&mut self, rest: Rest, length: u64) {
+        if matches!(rest, Rest::Made(_)) && length > 0 && self.output.capacity() == 0 {
             self.fail(SendError::HeadTooLarge);
         }
         if self.end_head_alone(length) {
-            self.leave_behind(deferred, length);
+            self.leave_behind(rest, length);
         }
         self.phase = Phase::Done;
     }
@@ -38,7 +38,7 @@ impl Shared<'_> {
             if !self.wire.take_content(content) {
                 return false;
             }
-            self.leave_behind(Deferred::Made(Maker::Wire), length);
+            self.leave_behind(Rest::Made(Maker::Wire), length);
         }
         self.phase = Phase::Done;
         true
@@ -51,9 +51,9 @@ impl Shared<'_> {
         self.end_head_before(length)
     }
 
-    fn leave_behind(&mut self, deferred: Deferred, length: u64) {
+    fn leave_behind(&mut self, rest: Rest, length: u64) {
         self.content_bytes = length;
-        self.deferred = deferred;
+        self.rest = rest;
     }
 
     /// Is the response ended?

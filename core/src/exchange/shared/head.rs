@@ -30,9 +30,17 @@ impl Shared<'_> {
             if let Some(server) = self.config.server {
                 head::put_server(server, &mut |text| self.put(text));
             }
-            if let Some(date) = self.config.clock.and_then(Clock::date) {
-                self.put(date.as_field_line());
+            if let Some(clock) = self.config.clock {
+                self.put_date(clock);
             }
+        }
+    }
+
+    /// By reference: the date is not moved again on its way from the clock to the buffer.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn put_date(&mut self, clock: &dyn Clock) {
+        if let Some(date) = &clock.date() {
+            self.put(date.as_field_line());
         }
     }
 

@@ -36,25 +36,34 @@ pub(crate) struct Asked {
     /// The version of the answer.
     pub(crate) version: Version,
     notes: Notes,
+    /// The client sends no further request.
+    pub(crate) announces_close: bool,
     /// GET's head without GET's content.
     pub(crate) is_head: bool,
     pub(crate) is_connect: bool,
 }
 
 impl Asked {
-    /// What a head asks for.
-    pub(crate) fn new(method: Method<'_>, end: &HeadEnd, config: &Config<'_>) -> Self {
+    /// What a head asks for, but for its method.
+    pub(crate) fn new(end: &HeadEnd, config: &Config<'_>) -> Self {
         Self {
             version: end.notes.version().min(config.protocol),
             notes: end.notes,
-            is_head: matches!(method, Method::Head),
-            is_connect: matches!(method, Method::Connect),
+            announces_close: end.announces_close(),
+            ..Self::refused(config)
         }
     }
 
     /// For answers to what could not be understood.
-    pub(crate) fn refused(is_head: bool, config: &Config<'_>) -> Self {
-        Self { version: config.protocol, notes: Notes::default(), is_head, is_connect: false }
+    fn refused(config: &Config<'_>) -> Self {
+        let (version, notes) = (config.protocol, Notes::default());
+        Self { version, notes, announces_close: false, is_head: false, is_connect: false }
+    }
+
+    /// What its method asks for.
+    pub(crate) fn by(&mut self, method: Method<'_>) {
+        self.is_head = matches!(method, Method::Head);
+        self.is_connect = matches!(method, Method::Connect);
     }
 
     /// Does the client wait for `100 Continue`?
@@ -89,13 +98,16 @@ enum Phase {
     Raw,
 }
 
-/// Content that is still to be sent when the handler has returned.
+/// What is still to be done or said when the handler has returned.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Deferred {
+pub(crate) enum Rest {
     Nothing,
+    /// This content is to be sent …
     Static(&'static [u8]),
-    /// As much as the response's content has.
+    /// … or is to be made: as much as the response's content has.
     Made(Maker),
+    /// For the log: what the error page says, if the response is one.
+    Problem(Problem),
 }
 
 /// What [`Request`](crate::Request) and [`Response`](crate::Response) share. See the module's documentation.
@@ -106,6 +118,8 @@ pub(crate) enum Deferred {
 pub(crate) struct Shared<'a> {
     wire: &'a mut dyn Wire,
     pub(crate) config: &'a Config<'a>,
+    /// The clock's microseconds when the head was complete.
+    pub(crate) began: Option<u64>,
     pub(crate) asked: Asked,
 
     /// The input buffer behind the head.
@@ -131,34 +145,27 @@ pub(crate) struct Shared<'a> {
     pub(crate) error: Option<SendError>,
     declared: Option<u64>,
     streamed: bool,
-    /// What the error page says, if the response is one: for the log.
-    pub(crate) problem: Option<Problem>,
-    pub(crate) deferred: Deferred,
+    pub(crate) rest: Rest,
     /// The connection ends after this exchange.
     pub(crate) close: bool,
 }
 
 impl<'a> Shared<'a> {
-    pub(crate) fn new(
-        wire: &'a mut dyn Wire,
-        config: &'a Config<'a>,
-        asked: Asked,
-        content: Content,
-        input: Input<'a>,
-        output: Output<'a>,
-        close: bool,
-    ) -> Self {
+    /// An exchange before anything is known of its request: it can only be refused.
+    #[cfg_attr(target_pointer_width = "32", inline(never))] // On a board, once in flash.
+    pub(crate) fn new(wire: &'a mut dyn Wire, config: &'a Config<'a>, output: &'a mut Output<'_>) -> Self {
         Self {
             wire,
             config,
-            asked,
-            input,
-            content,
+            began: None,
+            asked: Asked::refused(config),
+            input: Input::new(&mut [], 0),
+            content: Content::none(),
             read_error: None,
             content_has_begun: false,
             phase: Phase::Nothing,
             response_at: output.filled(),
-            output,
+            output: output.lend(),
             has_left: false,
             leaves_in_pieces: false,
             content_at: 0,
@@ -167,9 +174,8 @@ impl<'a> Shared<'a> {
             error: None,
             declared: None,
             streamed: false,
-            problem: None,
-            deferred: Deferred::Nothing,
-            close,
+            rest: Rest::Nothing,
+            close: true,
         }
     }
 

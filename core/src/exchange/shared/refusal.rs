@@ -1,6 +1,6 @@
 //! Error pages, and what else is sent when a handler did not answer.
 
-use super::{Deferred, Phase, Shared};
+use super::{Phase, Rest, Shared};
 use crate::syntax::error_page::ErrorWords;
 
 impl Shared<'_> {
@@ -14,16 +14,15 @@ impl Shared<'_> {
         self.error = None;
         self.declared = None;
         self.streamed = false;
-        self.problem = None;
         self.content_bytes = 0;
-        self.deferred = Deferred::Nothing;
+        self.rest = Rest::Nothing;
         true
     }
 
     /// Begins an error response, up to its page. "Every `send_error` closes the connection" (spec 66).
     pub(crate) fn begin_error(&mut self, words: &ErrorWords<'_>) {
         self.close = true;
-        self.problem = Some(words.problem);
+        self.rest = Rest::Problem(words.problem);
         self.begin(words.status, None, true);
     }
 
@@ -48,7 +47,7 @@ impl Shared<'_> {
 
     /// The shortest answer there is. The buffer may be too small for any: what it does not hold leaves before the rest.
     pub(crate) fn bare_error(&mut self, words: &ErrorWords<'_>) {
-        self.problem = Some(words.problem);
+        self.rest = Rest::Problem(words.problem);
         self.flush_earlier();
         self.leaves_in_pieces = true;
         self.begin(words.status, None, false);
