@@ -427,6 +427,28 @@ fn what_a_handler_leaves_behind_is_sent_when_there_is_room() {
     assert_eq!(client.get("/fast").text(), "Hello there");
 }
 
+/// Whichever of them finds the socket full: what fits a buffer is left behind, and no handler waits for its client.
+#[test]
+fn pages_in_a_row_take_no_thread() {
+    const PAGES: usize = 100;
+    const CLIENTS: usize = 4;
+    // The last one waits until the others have read.
+    let builder = quiet().threads(1).spare_threads_max(1).write_timeout(6 * PATIENCE);
+    let server = Running::with(builder, &Sends::default());
+    let mut clients = Client::crowd(server.address, CLIENTS, "");
+    for client in &mut clients {
+        socket2::SockRef::from(client.stream()).set_recv_buffer_size(64 * 1024).unwrap();
+        client.send(request("GET", "/page").repeat(PAGES));
+        assert!(client.has_something_within(PATIENCE));
+    }
+    assert_eq!(server.client().get("/fast").text(), "Hello there");
+    for client in &mut clients {
+        for _ in 0..PAGES {
+            assert!(client.reply().content == content(PAGE));
+        }
+    }
+}
+
 #[test]
 fn a_reader_that_stops_is_cut_off() {
     let (_directory, sends) = large();
