@@ -1,34 +1,47 @@
 //! Frames: between the board's card and smoltcp.
 //!
-//! smoltcp refuses a connection when no socket listens, at once and for good: it has no queue of those who wait. So a
-//! frame that asks for a connection is kept here while nobody listens, until [`server`](crate::server) has made room
-//! for it. If that takes too long it is dropped, and the client asks again a second later.
+//! smoltcp refuses a connection when no socket listens, at once and for good: it has no queue of those who wait. So
+//! frames that ask for a connection are kept here while nobody listens, until [`server`](crate::server) has made room
+//! for them. One that waits for too long is dropped, and its client asks again some seconds later.
 
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
-use smoltcp::time::{Duration, Instant};
+use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetFrame, EthernetProtocol, IpProtocol, Ipv4Packet, TcpPacket};
 
-use crate::board::{Card, FRAME_BYTES};
+use crate::board::{Card, FRAME_BYTES, Moment};
 
 /// One frame.
 pub type Frame = [u8; FRAME_BYTES];
 
-/// The longest frame that asks for a connection: the heads of Ethernet, IP and TCP, with all options that fit in them.
-const ASKING_BYTES: usize = 14 + 60 + 60;
+/// How many can wait for a connection: with the sockets, a browser's six.
+const ASKING: usize = 3;
 
-/// How long one who asks for a connection is kept waiting. A client that confirms late what it received does so within
-/// 200 ms, and could not be sent away before.
-const ASKING_MS: u64 = 500;
+/// How long one who asks for a connection is kept waiting: until the slowest of those who have one could be sent away.
+const ASKING_MS: u32 = 2_500;
+
+/// One who asks for a connection, and came when no socket listened.
+#[derive(Clone, Copy)]
+struct Asking {
+    /// The heads of Ethernet, IP without options, which nobody sends, and TCP with all that fit in it.
+    frame: [u8; 14 + 20 + 60],
+    /// Nothing where nobody asks.
+    length: usize,
+    since: Moment,
+}
+
+impl Asking {
+    /// Who asks whom, and the number that the answer has to confirm: two frames of one client have the same.
+    fn who(frame: &[u8]) -> Option<&[u8]> {
+        frame.get(26..42)
+    }
+}
 
 /// The card, and a frame each way.
 pub struct Frames {
     card: Card,
     received: &'static mut Frame,
     sent: &'static mut Frame,
-    /// One who asks for a connection, and came when no socket listened.
-    asking: [u8; ASKING_BYTES],
-    /// How long that frame is, and when it came.
-    asked: Option<(usize, Instant)>,
+    asking: [Asking; ASKING],
     /// Sockets that listen, less those that a frame has gone to since we were told.
     listening: usize,
     #[cfg(feature = "lossy")]
@@ -42,8 +55,7 @@ impl Frames {
             card,
             received,
             sent,
-            asking: [0; ASKING_BYTES],
-            asked: None,
+            asking: [Asking { frame: [0; _], length: 0, since: Moment::now() }; ASKING],
             listening: 0,
             #[cfg(feature = "lossy")]
             losses: Losses::default(),
@@ -57,7 +69,7 @@ impl Frames {
 
     /// Does somebody wait for a socket that listens?
     pub fn is_asked(&self) -> bool {
-        self.asked.is_some()
+        self.asking.iter().any(|asking| asking.length > 0)
     }
 
     /// Tells how many sockets listen.
@@ -66,17 +78,18 @@ impl Frames {
     }
 
     /// The next frame that smoltcp should see, by its length.
-    fn next_frame(&mut self, now: Instant) -> Option<usize> {
-        if let Some((length, since)) = self.asked {
-            if self.listening > 0 {
-                self.asked = None;
-                self.listening -= 1;
-                self.received.get_mut(..length)?.copy_from_slice(self.asking.get(..length)?);
-                return Some(length);
-            }
-            if now - since > Duration::from_millis(ASKING_MS) {
-                self.asked = None;
-            }
+    fn next_frame(&mut self) -> Option<usize> {
+        if self.listening > 0
+            && let Some(asking) = self
+                .asking
+                .iter_mut()
+                .filter(|asking| asking.length > 0)
+                .max_by_key(|asking| asking.since.elapsed_ms())
+        {
+            let length = core::mem::take(&mut asking.length);
+            self.listening -= 1;
+            self.received.get_mut(..length)?.copy_from_slice(asking.frame.get(..length)?);
+            return Some(length);
         }
         loop {
             let length = self.frame_from_card()?;
@@ -88,14 +101,33 @@ impl Frames {
                 self.listening -= 1;
                 return Some(length);
             }
-            // One can wait. The others ask again.
-            if self.asked.is_none()
-                && let Some(asking) = self.asking.get_mut(..length)
-            {
-                asking.copy_from_slice(frame);
-                self.asked = Some((length, now));
+            if self.keep(length) {
+                // Before the next frame, there may be room for this one.
+                return None;
             }
         }
+    }
+
+    /// Keeps a frame that asks for a connection, if there is room for one more. Says whether it did.
+    fn keep(&mut self, length: usize) -> bool {
+        let Some(frame) = self.received.get(..length) else { return false };
+        let mut vacant = None;
+        for asking in &mut self.asking {
+            if asking.since.elapsed_ms() > ASKING_MS {
+                asking.length = 0;
+            }
+            if asking.length == 0 {
+                vacant = Some(asking);
+            } else if Asking::who(&asking.frame) == Asking::who(frame) {
+                return false;
+            }
+        }
+        let Some(asking) = vacant else { return false };
+        let Some(place) = asking.frame.get_mut(..length) else { return false };
+        place.copy_from_slice(frame);
+        asking.length = length;
+        asking.since = Moment::now();
+        true
     }
 
     fn frame_from_card(&mut self) -> Option<usize> {
@@ -134,8 +166,8 @@ impl Device for Frames {
     type RxToken<'a> = Received<'a>;
     type TxToken<'a> = Transmission<'a>;
 
-    fn receive(&mut self, now: Instant) -> Option<(Received<'_>, Transmission<'_>)> {
-        let length = self.next_frame(now)?;
+    fn receive(&mut self, _now: Instant) -> Option<(Received<'_>, Transmission<'_>)> {
+        let length = self.next_frame()?;
         let frame = self.received.get(..length)?;
         let transmission = Transmission {
             card: &mut self.card,

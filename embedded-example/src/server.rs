@@ -128,7 +128,8 @@ impl Phase {
             Self::Vacant | Self::Serving => u32::MAX,
             Self::Idle | Self::Leaving => 0,
             Self::Silent => 500,
-            Self::Receiving | Self::Draining | Self::Sending | Self::Closing => 2_000,
+            Self::Receiving | Self::Draining => 1_000,
+            Self::Sending | Self::Closing => 2_000,
         }
     }
 
@@ -294,12 +295,15 @@ impl Network {
         let mut victim = None;
         let mut most = None;
         for seat in &mut self.seats {
+            let socket = self.sockets.get::<Socket<'_>>(seat.handle);
             let overdue_ms = seat.since.elapsed_ms().checked_sub(seat.phase.limit_when_pressed_ms());
             let is_finished = seat.phase.is_finished();
             // A reset overtakes what is still on its way, and the client would never read it.
-            let is_confirmed = self.sockets.get::<Socket<'_>>(seat.handle).send_queue() == 0;
+            let is_confirmed = socket.send_queue() == 0;
+            // Who has said something while another was served waits for us, and not we for them.
+            let is_heard = !seat.has_news(socket);
             let claim = overdue_ms
-                .filter(|_| is_confirmed || !is_finished)
+                .filter(|_| is_heard && (is_confirmed || !is_finished))
                 .map(|overdue_ms| (is_finished, overdue_ms));
             if claim > most {
                 most = claim;

@@ -39,10 +39,14 @@ impl Moved {
 impl<'a> Stream<'a> {
     /// How long an application may wait for its client in one turn, when nothing moves.
     const PATIENCE_MS: u32 = 10_000;
-    /// The same when others wait too, for their turn.
-    const PATIENCE_WHEN_PRESSED_MS: u32 = 500;
     /// What a byte, either way, adds to that: whoever keeps up 500 bytes a second may go on.
     const PATIENCE_PER_BYTE_MS: u32 = 2;
+    /// How long it may wait when others wait too, for their turn.
+    const PATIENCE_WHEN_PRESSED_MS: u32 = 500;
+    /// So many bytes add a millisecond to that: drops of content do not buy time from those who wait.
+    const BYTES_PER_MS_WHEN_PRESSED: usize = 64;
+    /// However fast it is.
+    const PATIENCE_WHEN_PRESSED_MAX_MS: u32 = 2_000;
 
     /// The time that so many bytes earn.
     pub(crate) fn earned_ms(bytes: usize) -> u32 {
@@ -114,15 +118,20 @@ impl<'a> Stream<'a> {
 
     /// Lets the network go on until something happens, or the time is up.
     fn wait(&mut self) -> Result<(), ErrorKind> {
-        let with_less = self.patience_ms.saturating_sub(Self::PATIENCE_MS - Self::PATIENCE_WHEN_PRESSED_MS);
-        let is_pressed = self.began.elapsed_ms() >= with_less && self.network.is_pressed(self.index);
-        if is_pressed || self.is_late() {
+        let is_overdue = self.began.elapsed_ms() >= self.patience_when_pressed_ms();
+        if self.is_late() || is_overdue && self.network.is_pressed(self.index) {
             return Err(ErrorKind::TimedOut);
         }
         if !self.network.poll() {
             board::sleep();
         }
         if self.network.is_serving(self.index) { Ok(()) } else { Err(ErrorKind::ConnectionReset) }
+    }
+
+    fn patience_when_pressed_ms(&self) -> u32 {
+        let moved = (self.moved.received + self.moved.sent) / Self::BYTES_PER_MS_WHEN_PRESSED;
+        let earned_ms = u32::try_from(moved).unwrap_or(u32::MAX);
+        Self::PATIENCE_WHEN_PRESSED_MS.saturating_add(earned_ms).min(Self::PATIENCE_WHEN_PRESSED_MAX_MS)
     }
 
     /// What has moved earns time; to be late is not made good any more.

@@ -5,6 +5,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
@@ -65,7 +66,7 @@ impl Subject {
 const HALF_A_TURN: Duration = Duration::from_secs(5);
 
 /// For every board.
-const TESTS: [Test; 15] = [
+const TESTS: [Test; 18] = [
     ("curl is served", curl),
     ("the answers are those of the host, byte for byte", same_as_host),
     ("a hundred clients, one after the other", hundred_clients),
@@ -78,17 +79,21 @@ const TESTS: [Test; 15] = [
     ("a client that asks and does not read keeps nobody waiting", deaf),
     ("a dripping PUT keeps nobody waiting", dripping),
     ("content that does not come keeps others waiting for a moment only", stalled),
+    ("content in drops keeps others waiting for a moment only", dropping),
+    ("content in drops on all connections locks nobody out", all_dropping),
     ("half-sent heads make room", half_sent),
-    ("a browser's connections make room", idle),
+    ("idle connections make room", idle),
+    ("a browser's six connections are served beside four idle ones", browser_beside_idle),
     ("resets leave no trace", resets),
 ];
 
 /// For a card that loses frames: each loss costs a second or more.
-const LOSSY: [Test; 4] = [
+const LOSSY: [Test; 5] = [
     ("curl is served", curl),
     ("requests in one piece are answered in order", pipelining),
     ("half-sent heads make room", half_sent),
-    ("a browser's connections make room", idle),
+    ("idle connections make room", idle),
+    ("a browser's six connections are served beside four idle ones", browser_beside_idle),
 ];
 
 pub(crate) fn run(compiler: &CrossCompiler) -> Result<()> {
@@ -461,6 +466,42 @@ fn stalled(board: &Subject) -> Result<()> {
     board.answers_meanwhile()
 }
 
+fn dropping(board: &Subject) -> Result<()> {
+    beside_drops(board, 1)
+}
+
+fn all_dropping(board: &Subject) -> Result<()> {
+    beside_drops(board, 4)
+}
+
+/// Asks while clients send content to `/echo`, a chunk of one octet every few milliseconds, and begin again when they are cut off.
+fn beside_drops(board: &Subject, clients: usize) -> Result<()> {
+    let is_over = AtomicBool::new(false);
+    let drip = || -> Result<()> {
+        let mut client = board.connect()?;
+        client.send(&request("POST", "/echo", "Transfer-Encoding: chunked\r\n", b""))?;
+        while !is_over.load(Ordering::Relaxed) {
+            client.send(b"1\r\nx\r\n")?;
+            thread::sleep(Duration::from_millis(3));
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        for _ in 0..clients {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    // To be cut off is what it is there for.
+                    let _ = drip();
+                }
+            });
+        }
+        thread::sleep(Duration::from_millis(200));
+        let answers = (0..5).try_for_each(|_| board.answers());
+        is_over.store(true, Ordering::Relaxed);
+        answers
+    })
+}
+
 fn half_sent(board: &Subject) -> Result<()> {
     let mut half = Vec::new();
     for _ in 0..6 {
@@ -468,8 +509,8 @@ fn half_sent(board: &Subject) -> Result<()> {
         client.send(b"GET / HTTP/1.1\r\nHo")?;
         half.push(client);
     }
-    // Each has two seconds; then the one that has had them longest goes.
-    board.answers()
+    // Each has a second; then the one that has had it longest goes. Who asks is not sent away to ask again.
+    if board.lossy { board.answers() } else { board.answers_meanwhile() }
 }
 
 fn idle(board: &Subject) -> Result<()> {
@@ -487,6 +528,27 @@ fn idle(board: &Subject) -> Result<()> {
     let youngest = clients.last_mut().context("there are ten")?;
     ensure!(youngest.ask("GET", "/led")?.status() == 200);
     Ok(())
+}
+
+fn browser_beside_idle(board: &Subject) -> Result<()> {
+    let mut idle = Vec::new();
+    for _ in 0..4 {
+        let mut client = board.connect()?;
+        client.ask("GET", "/led")?;
+        idle.push(client);
+    }
+    thread::scope(|scope| {
+        let asking = |_| {
+            scope.spawn(|| -> Result<Client> {
+                let mut client = board.connect()?;
+                ensure!(client.ask("GET", "/")?.status() == 200);
+                Ok(client)
+            })
+        };
+        let six: Vec<_> = (0..6).map(asking).collect();
+        six.into_iter()
+            .try_for_each(|client| client.join().unwrap_or_else(|_| bail!("a client panicked")).map(drop))
+    })
 }
 
 fn resets(board: &Subject) -> Result<()> {
