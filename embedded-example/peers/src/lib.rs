@@ -41,6 +41,15 @@ const BROWSER: &[u8] = b"GET / HTTP/1.1\r\n\
     Accept-Encoding: gzip, deflate, br\r\n\
     Accept-Language: en-US,en;q=0.9\r\n\r\n";
 
+/// A space where none may be: 400.
+const BAD: &[u8] = b"GET / HTTP/1.1\r\nHost : 127.0.0.1:8080\r\n\r\n";
+
+/// Content that nobody asked for, in chunks.
+const CHUNKED: &[u8] = b"POST / HTTP/1.1\r\n\
+    Host: 127.0.0.1:8080\r\n\
+    Transfer-Encoding: chunked\r\n\r\n\
+    5;a=b\r\nHello\r\n6\r\n there\r\n0\r\nA: b\r\n\r\n";
+
 /// The content of every answer.
 pub const HELLO: &str = "Hello there";
 
@@ -85,8 +94,7 @@ fn report(mut run: impl FnMut(u32, &'static [u8]) -> Weight) {
         let instructions = (all.ticks - first.ticks) as usize / REQUESTS as usize * 40 / 32;
         board::log(name);
         line(".instructions", instructions);
-        board::log(name);
-        line(".stack", all.stack);
+        report_stack(name, all);
         board::log(name);
         line(".reads", counts::reads() / (REQUESTS as usize + 1));
         board::log(name);
@@ -94,6 +102,15 @@ fn report(mut run: impl FnMut(u32, &'static [u8]) -> Weight) {
         board::log(name);
         line(".flushes", counts::flushes() / (REQUESTS as usize + 1));
     }
+    // A connection may end with these.
+    for (name, request) in [("bad", BAD), ("chunked", CHUNKED)] {
+        report_stack(name, run(1, request));
+    }
+}
+
+fn report_stack(name: &str, weight: Weight) {
+    board::log(name);
+    line(".stack", weight.stack);
 }
 
 fn line(key: &str, value: usize) {

@@ -96,58 +96,79 @@ impl Weight {
     }
 }
 
-fn print_shares(compiler: &CrossCompiler) -> Result<()> {
-    println!(
-        "| HTTP alone: less an echo in its place | flash | state | stack | curl | browser | reads / writes / flushes | panic sites, of them its own |"
-    );
-    println!("| --- | --: | --: | --: | --: | --: | --: | --: |");
-    for candidate in &CANDIDATES {
-        let echo = Weight::take(compiler, candidate.echo)?;
-        let server = Weight::take(compiler, candidate.program)?;
-        let more = |key: &str| Ok::<_, anyhow::Error>(server.value(key)?.saturating_sub(echo.value(key)?));
-        println!(
-            "| {} | {} | {} | {} | {} | {} | {}–{} / {} / {} | {}, {} |",
-            candidate.name,
-            server.flash.saturating_sub(echo.flash),
-            more("state")?,
-            more("curl.stack")?.max(more("browser.stack")?),
-            more("curl.instructions")?,
-            more("browser.instructions")?,
-            server.value("curl.reads")?,
-            server.value("browser.reads")?,
-            server.value("browser.writes")?,
-            server.value("browser.flushes")?,
-            server.sites.len(),
-            server.sites.iter().filter(|site| site.is_from(candidate.source)).count(),
-        );
+/// Prints a table, row by row as they are measured. The first column is of words, the others are of figures.
+fn print_table<T>(heads: &[&str], items: &[T], row: impl Fn(&T) -> Result<Vec<String>>) -> Result<()> {
+    println!("| {} |", heads.join(" | "));
+    println!("| ---{} |", " | --:".repeat(heads.len().saturating_sub(1)));
+    for item in items {
+        println!("| {} |", row(item)?.join(" | "));
     }
     Ok(())
 }
 
+fn print_shares(compiler: &CrossCompiler) -> Result<()> {
+    let heads = [
+        "HTTP alone: less an echo in its place",
+        "flash",
+        "state",
+        "stack: answered",
+        "400",
+        "chunked POST",
+        "instructions: curl",
+        "browser",
+        "reads / writes / flushes",
+        "panic sites, of them its own",
+    ];
+    print_table(&heads, &CANDIDATES, |candidate| {
+        let echo = Weight::take(compiler, candidate.echo)?;
+        let server = Weight::take(compiler, candidate.program)?;
+        let more = |key: &str| Ok::<_, anyhow::Error>(server.value(key)?.saturating_sub(echo.value(key)?));
+        let own = server.sites.iter().filter(|site| site.is_from(candidate.source)).count();
+        Ok(vec![
+            candidate.name.to_owned(),
+            server.flash.saturating_sub(echo.flash).to_string(),
+            more("state")?.to_string(),
+            more("curl.stack")?.max(more("browser.stack")?).to_string(),
+            more("bad.stack")?.to_string(),
+            more("chunked.stack")?.to_string(),
+            more("curl.instructions")?.to_string(),
+            more("browser.instructions")?.to_string(),
+            format!(
+                "{}–{} / {} / {}",
+                server.value("curl.reads")?,
+                server.value("browser.reads")?,
+                server.value("browser.writes")?,
+                server.value("browser.flushes")?
+            ),
+            format!("{}, {own}", server.sites.len()),
+        ])
+    })
+}
+
 fn print_images(compiler: &CrossCompiler) -> Result<()> {
-    println!(
-        "| whole image, lm3s6965evb | .text | .rodata | .data | .bss | flash | static RAM | requests/s: 1 client | 3 clients |"
-    );
-    println!("| --- | --: | --: | --: | --: | --: | --: | --: | --: |");
-    for image in &IMAGES {
+    let heads = [
+        "whole image, lm3s6965evb",
+        ".text",
+        ".rodata",
+        ".data",
+        ".bss",
+        "flash",
+        "static RAM",
+        "requests/s: 1 client",
+        "3 clients",
+    ];
+    print_table(&heads, &IMAGES, |image| {
         let build = Build { package: image.package, ..Build::new(image.program, Machine::Lm3s6965evb) };
         let firmware = Firmware::build(compiler, build)?;
         let sections = firmware.sections()?;
+        let figures =
+            [sections.text, sections.rodata, sections.data, sections.bss, sections.flash(), sections.ram()];
         let board = Emulator::start(&firmware)?;
-        let rates = [1, 3].map(|clients| load::requests_per_second(&board, image.path, clients));
-        let [one, three] = rates;
-        println!(
-            "| {} | {} | {} | {} | {} | {} | {} | {:.0} | {:.0} |",
-            image.name,
-            sections.text,
-            sections.rodata,
-            sections.data,
-            sections.bss,
-            sections.flash(),
-            sections.ram(),
-            one?,
-            three?,
-        );
-    }
-    Ok(())
+        let mut row = vec![image.name.to_owned()];
+        row.extend(figures.map(|bytes| bytes.to_string()));
+        for clients in [1, 3] {
+            row.push(format!("{:.0}", load::requests_per_second(&board, image.path, clients)?));
+        }
+        Ok(row)
+    })
 }
