@@ -300,7 +300,18 @@ pub(crate) fn trim(mut octets: &[u8]) -> &[u8] {
 /// The members of a comma-separated list, trimmed, without the empty ones, which a recipient
 /// "MUST parse and ignore" (RFC 9110 §5.6.1.2). Not for lists with quoted strings.
 pub(crate) fn list(octets: &[u8]) -> impl Iterator<Item = &[u8]> {
-    octets.split(|&octet| octet == b',').map(trim).filter(|member| !member.is_empty())
+    let mut rest = octets;
+    core::iter::from_fn(move || {
+        while !rest.is_empty() {
+            let (member, behind) = split_once(rest, b',').unwrap_or((rest, b""));
+            rest = behind;
+            let member = trim(member);
+            if !member.is_empty() {
+                return Some(member);
+            }
+        }
+        None
+    })
 }
 
 /// `octets` before and after the first `separator`.
