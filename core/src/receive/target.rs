@@ -149,7 +149,7 @@ pub(crate) enum Port {
 /// authority.
 #[inline]
 pub(crate) fn is_authority(octets: &[u8], port: Port) -> bool {
-    let mut host_end = octets::end_of(REG_NAME, octets, 0);
+    let mut host_end = octets::end_of_reg_name(octets);
     if let Some(b'[' | b'%') = octets.get(host_end) {
         host_end = end_of_rare_host(octets, host_end);
     }

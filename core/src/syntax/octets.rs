@@ -105,7 +105,7 @@ pub(crate) fn end_of(classes: u8, octets: &[u8], mut at: usize) -> usize {
 }
 
 use runs::{are_letters, are_visible};
-pub(crate) use runs::{end_of_name, end_of_run, end_of_target, end_of_value, position};
+pub(crate) use runs::{end_of_name, end_of_reg_name, end_of_run, end_of_target, end_of_value, position};
 
 /// Where runs of octets end, with 64-bit registers: eight octets at once.
 ///
@@ -117,7 +117,7 @@ pub(crate) use runs::{end_of_name, end_of_run, end_of_target, end_of_value, posi
 /// three times as slow when it does not, as without link-time optimisation.)
 #[cfg(target_pointer_width = "64")]
 mod runs {
-    use super::{TARGET, TOKEN, VALUE, is};
+    use super::{REG_NAME, TARGET, TOKEN, VALUE, is};
 
     const WORD: usize = size_of::<u64>();
     const HIGH_BITS: u64 = all(0x80);
@@ -143,6 +143,12 @@ mod runs {
     pub(crate) fn end_of_target(octets: &[u8], at: usize) -> usize {
         // From `$` to `;` are the digits and most of the punctuation.
         end_of(TARGET, octets, at, |word| !(is_letter(word) | is_within(word, b'$', b';')) | word)
+    }
+
+    /// Where the host that begins `octets` ends, if it is a name. Most consist of letters and digits between their dots.
+    #[inline]
+    pub(crate) fn end_of_reg_name(octets: &[u8]) -> usize {
+        end_of(REG_NAME, octets, 0, |word| !(is_letter(word) | is_within(word, b'0', b'9')) | word)
     }
 
     /// Where the octets of `classes` that go on at `at` end.
@@ -243,7 +249,7 @@ mod runs {
 #[cfg(not(target_pointer_width = "64"))]
 mod runs {
     pub(crate) use super::end_of as end_of_run;
-    use super::{TARGET, TOKEN, VALUE, end_of};
+    use super::{REG_NAME, TARGET, TOKEN, VALUE, end_of};
 
     /// Where the field name that goes on at `at` ends.
     pub(crate) fn end_of_name(octets: &[u8], at: usize) -> usize {
@@ -258,6 +264,11 @@ mod runs {
     /// Where the request-target that goes on at `at` ends.
     pub(crate) fn end_of_target(octets: &[u8], at: usize) -> usize {
         end_of(TARGET, octets, at)
+    }
+
+    /// Where the host that begins `octets` ends, if it is a name.
+    pub(crate) fn end_of_reg_name(octets: &[u8]) -> usize {
+        end_of(REG_NAME, octets, 0)
     }
 
     /// The table knows better.
@@ -383,6 +394,7 @@ mod tests {
                         assert_eq!(is_value(&octets), are(&octets, VALUE));
                         assert_eq!(is_token(&octets), are(&octets, TOKEN));
                         assert_eq!(end_of_target(&octets, at), end_of(TARGET, &octets, at));
+                        assert_eq!(end_of_reg_name(&octets[at..]), end_of(REG_NAME, &octets[at..], 0));
                     }
                 }
             }
