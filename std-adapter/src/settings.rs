@@ -152,8 +152,9 @@ impl Builder {
 
     /// Threads besides, for handlers that wait; at least 1. Default: 256. They are made when they are needed, and end when they
     /// are not. As many more as [`threads`](Self::threads) are a reserve for the case that all of these wait, and one more handler
-    /// does of which nobody knew. When seven of eight wait, those make place, with 503, that have waited for a second or longer
-    /// for content that comes slower than 16 times [`bytes_per_second_min`](Self::bytes_per_second_min).
+    /// does of which nobody knew. When seven of eight wait, those make place, with 503 or, in the middle of a response, by being cut
+    /// off, whose client sends or takes content slower than 16 times [`bytes_per_second_min`](Self::bytes_per_second_min), after a
+    /// second or longer.
     #[must_use]
     pub fn spare_threads_max(mut self, threads: usize) -> Self {
         self.settings.spares = threads.clamp(1, SPARES_MAX);

@@ -322,6 +322,25 @@ fn slow_content_makes_place_for_others() {
     }
 }
 
+/// The same of clients that read slowly what their handlers write.
+#[test]
+fn slow_readers_make_place_for_others() {
+    // What the system may not tell of counts as taken: with a higher rate that is soon too little.
+    let server =
+        Running::with(one_loop().spare_threads_max(8).bytes_per_second_min(1_000_000), &Demo::default());
+    let written = "GET /written HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut slow = Client::crowd(server.address, 8, written);
+    let download = || {
+        let mut client = server.client();
+        client.send(written);
+        client.try_reply().is_ok_and(|reply| reply.content == LARGE)
+    };
+    let mut is_cut =
+        || slow.iter_mut().any(|client| client.stream().take_error().is_ok_and(|error| error.is_some()));
+    assert!(becomes_true(|| download() && is_cut()), "slow readers keep all others out");
+    assert_eq!(server.client().get("/").text(), "Hello there");
+}
+
 /// Who has lost its loop already, because it waited for something else, needs no other thread to wait for its client.
 #[test]
 fn slow_content_behind_another_wait_needs_no_thread() {

@@ -21,7 +21,7 @@ pub(crate) struct Rates {
 
 /// Octets that a client may have taken without our knowing: the system frees the memory of what was sent in pieces, the largest
 /// when it leaves the cutting into packets to the network's card.
-const UNTOLD: u64 = 64 * 1024;
+pub(super) const UNTOLD: u64 = 64 * 1024;
 
 /// How long a handler waits at a time before it asks whether it may go on waiting.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
@@ -54,11 +54,12 @@ impl Rates {
         u64::try_from(self.content.as_millis()).unwrap_or(u64::MAX / 2).saturating_add(earned)
     }
 
-    /// Does content come so slowly that its handler makes place when threads are few? Not before it is known how fast it comes.
-    pub(crate) fn makes_place(&self, received: usize, elapsed: Duration) -> bool {
+    /// Does a client send or take so few octets in so long a time that its handler makes place when threads are few? Not before it is
+    /// known how fast it is.
+    pub(crate) fn makes_place(&self, octets: u64, elapsed: Duration) -> bool {
         let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let least = KEEPS_THREAD * u64::from(self.bytes_per_second_min);
-        elapsed >= LOOK && received as u64 * 1000 < least.saturating_mul(milliseconds)
+        elapsed >= LOOK && octets.saturating_mul(1000) < least.saturating_mul(milliseconds)
     }
 
     /// How long to wait until the client takes more, when it has taken so much in so long a time as there was no room for more;
@@ -87,9 +88,9 @@ mod tests {
     }
 
     #[test]
-    fn slow_content_makes_place() {
+    fn slow_clients_make_place() {
         let rates = Rates::default();
-        for (received, elapsed, expected) in [
+        for (octets, elapsed, expected) in [
             (0, SECOND / 2, false),
             (0, SECOND, true),
             (7999, SECOND, true),
@@ -97,7 +98,7 @@ mod tests {
             (159_999, SECOND * 20, true),
             (160_000, SECOND * 20, false),
         ] {
-            assert_eq!(rates.makes_place(received, elapsed), expected, "{received} in {elapsed:?}");
+            assert_eq!(rates.makes_place(octets, elapsed), expected, "{octets} in {elapsed:?}");
         }
         let patient = Rates { bytes_per_second_min: 0, ..rates };
         assert!(!patient.makes_place(0, SECOND * 100));

@@ -8,7 +8,7 @@
 //! kinds that nobody knows go to the queue (see [`Spares::are_scarce`]): so a loop is stuck for long only when a handler waits whose
 //! kind never did.
 //!
-//! Clients that send their content slowly could keep all the others busy. So those make place when few are left: see
+//! Clients that send or take content slowly could keep all the others busy. So those make place when few are left: see
 //! [`Spares::want_place`].
 
 use super::sync::{AtomicUsize, Condvar, Mutex, MutexGuard};

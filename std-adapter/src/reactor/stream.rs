@@ -7,7 +7,7 @@
 use super::Handler;
 use super::desk::Desk;
 use super::poller::{Follows, Readiness, Socket, read_now, send_file, wait_for, write_now};
-use super::rates::LOOK;
+use super::rates::{LOOK, UNTOLD};
 use super::serve::OUTPUT_BYTES;
 use crate::file_part::FilePart;
 use crate::metrics::Event;
@@ -38,8 +38,8 @@ pub(super) struct Stream<'a, H> {
     empty_since: Option<Instant>,
     /// When its handler waited for room for the first time, and what was sent by then.
     full_since: Option<(Instant, usize)>,
-    /// What was sent when its handler last waited for room in vain.
-    in_vain: Option<usize>,
+    /// Since when no more than that was sent although its handler waited for room.
+    stuck_since: Option<(Instant, usize)>,
 }
 
 impl<'a, H: Handler> Stream<'a, H> {
@@ -60,7 +60,7 @@ impl<'a, H: Handler> Stream<'a, H> {
             received: 0,
             empty_since: None,
             full_since: None,
-            in_vain: None,
+            stuck_since: None,
         }
     }
 
@@ -116,29 +116,36 @@ impl<'a, H: Handler> Stream<'a, H> {
         let Some(patience) = patience.filter(|patience| !patience.is_zero()) else {
             return Err(self.timed_out(Event::ContentTimeOut));
         };
-        if rates.makes_place(self.received, elapsed) && self.desk.wants_place() {
+        if rates.makes_place(self.received as u64, elapsed) && self.desk.wants_place() {
             return Err(ErrorKind::OutOfMemory);
         }
-        self.wait(Readiness::READ, patience.min(LOOK)).map(drop)
+        self.wait(Readiness::READ, patience.min(LOOK))
     }
 
-    /// Waits, in a handler, until its client takes more.
+    /// Waits, in a handler, until its client takes more. The system tells of room only when a good part of the socket's buffer is
+    /// free: whether the client has taken anything at all is found out by trying, after each wait.
     fn wait_for_room(&mut self) -> Result<(), ErrorKind> {
         let (since, sent) = *self.full_since.get_or_insert_with(|| (Instant::now(), self.sent));
-        let patience = self.desk.rates().write_patience((self.sent - sent) as u64, since.elapsed());
-        let Some(patience) = patience.filter(|_| self.in_vain != Some(self.sent)) else {
+        let (elapsed, taken) = (since.elapsed(), (self.sent - sent) as u64);
+        let stuck_since = match self.stuck_since {
+            Some((since, sent)) if sent == self.sent => since,
+            _ => Instant::now(),
+        };
+        self.stuck_since = Some((stuck_since, self.sent));
+        let rates = self.desk.rates();
+        let patience =
+            rates.write_patience(taken, elapsed).and_then(|all| all.checked_sub(stuck_since.elapsed()));
+        let Some(patience) = patience.filter(|patience| !patience.is_zero()) else {
             return Err(self.timed_out(Event::WriteTimeOut));
         };
-        // The system tells of room only when a good part of the socket's buffer is free: whether the client has taken anything at
-        // all is found out by trying.
-        if !self.wait(Readiness::WRITE, patience)? {
-            self.in_vain = Some(self.sent);
+        if rates.makes_place(taken.saturating_add(UNTOLD), elapsed) && self.desk.wants_place() {
+            return Err(ErrorKind::OutOfMemory);
         }
-        Ok(())
+        self.wait(Readiness::WRITE, patience.min(LOOK))
     }
 
-    /// Waits, in a handler, until the socket is ready. False when `patience` is over.
-    fn wait(&self, what: Readiness, patience: Duration) -> Result<bool, ErrorKind> {
+    /// Waits, in a handler, until the socket is ready, or `patience` is over.
+    fn wait(&self, what: Readiness, patience: Duration) -> Result<(), ErrorKind> {
         if !self.desk.may_wait() {
             return Err(ErrorKind::OutOfMemory);
         }

@@ -67,16 +67,15 @@ pub(super) struct Occurrence {
     pub(super) readiness: Readiness,
 }
 
-/// Waits, on the calling thread, until the socket can be read from or written to. False when `patience` is over.
+/// Waits, on the calling thread, until the socket can be read from or written to, or `patience` is over.
 ///
 /// # Errors
 /// The system's.
-pub(super) fn wait_for(socket: &Socket, what: Readiness, patience: Duration) -> io::Result<bool> {
+pub(super) fn wait_for(socket: &Socket, what: Readiness, patience: Duration) -> io::Result<()> {
     let flags = if what.has(Readiness::READ) { PollFlags::IN } else { PollFlags::OUT };
     let mut places = [PollFd::new(socket, flags)];
     match poll(&mut places, Some(&timespec(patience))) {
-        Ok(count) => Ok(count > 0),
-        Err(rustix::io::Errno::INTR) => Ok(true),
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
