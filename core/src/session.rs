@@ -606,33 +606,27 @@ fn answer_failure(shared: &mut Shared<'_>, error: SendError) -> CloseReason {
             CloseReason::Transport(kind)
         }
         _ if !shared.take_back() => CloseReason::Broken(error),
-        SendError::Content(ReadError::Refused(error)) => {
-            let words = ErrorWords { problem: Problem::Request(error), ..ErrorWords::of(error.status()) };
-            return answer_with(shared, &words, CloseReason::Refused(error));
+        _ => {
+            let (mut words, mut reason) =
+                (ErrorWords::of(status::INTERNAL_SERVER_ERROR), CloseReason::Finished);
+            if let SendError::Content(ReadError::Refused(error)) = error {
+                words = ErrorWords { problem: Problem::Request(error), ..ErrorWords::of(error.status()) };
+                reason = CloseReason::Refused(error);
+            }
+            shared.answer_with(&words);
+            match shared.error {
+                None => reason,
+                Some(SendError::Transport(kind)) => CloseReason::Transport(kind),
+                Some(error) => CloseReason::Broken(error),
+            }
         }
-        _ => answer_with(shared, &ErrorWords::of(status::INTERNAL_SERVER_ERROR), CloseReason::Finished),
     };
+    if matches!(reason, CloseReason::Refused(_)) {
+        return reason;
+    }
     if reason != CloseReason::Finished {
         shared.output.truncate(0);
     }
     shared.rest = Rest::Problem(Problem::Response(error));
     reason
-}
-
-/// Sends the error page, or, if the buffer does not hold its head, the shortest answer there is.
-fn answer_with(shared: &mut Shared<'_>, words: &ErrorWords<'_>, reason: CloseReason) -> CloseReason {
-    shared.begin_error(words);
-    if words.problem == Problem::Request(RequestError::Overloaded) {
-        // "to suggest how long it would be unavailable" (RFC 9110 section 15.6.4): not for long.
-        shared.put_field(b"Retry-After", b"1");
-    }
-    shared.end_error(words);
-    if shared.error.is_some() && shared.take_back() {
-        shared.bare_error(words);
-    }
-    match shared.error {
-        None => reason,
-        Some(SendError::Transport(kind)) => CloseReason::Transport(kind),
-        Some(error) => CloseReason::Broken(error),
-    }
 }

@@ -286,11 +286,7 @@ impl<'a> Response<'a> {
         words: &ErrorWords<'_>,
         put_fields: &dyn Fn(&mut Shared<'a>),
     ) -> Result<Sent, SendError> {
-        with(self.shared, |shared| {
-            shared.begin_error(words);
-            put_fields(shared);
-            shared.end_error(words);
-        })?;
+        with(self.shared, |shared| shared.send_error(words, put_fields))?;
         Ok(Sent(()))
     }
 

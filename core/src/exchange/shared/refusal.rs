@@ -1,6 +1,7 @@
 //! Error pages, and what else is sent when a handler did not answer.
 
 use super::{Phase, Rest, Shared};
+use crate::syntax::error::{Problem, RequestError};
 use crate::syntax::error_page::ErrorWords;
 
 impl Shared<'_> {
@@ -19,15 +20,25 @@ impl Shared<'_> {
         true
     }
 
-    /// Begins an error response, up to its page. "Every `send_error` closes the connection" (spec 66).
-    pub(crate) fn begin_error(&mut self, words: &ErrorWords<'_>) {
+    /// Sends the error page, or, if the buffer does not hold its head, the shortest answer there is.
+    pub(crate) fn answer_with(&mut self, words: &ErrorWords<'_>) {
+        self.send_error(words, &|shared| {
+            if words.problem == Problem::Request(RequestError::Overloaded) {
+                // "to suggest how long it would be unavailable" (RFC 9110 section 15.6.4): not for long.
+                shared.put_field(b"Retry-After", b"1");
+            }
+        });
+        if self.error.is_some() && self.take_back() {
+            self.bare_error(words);
+        }
+    }
+
+    /// An error response, with fields of the handler's. "Every `send_error` closes the connection" (spec 66).
+    pub(crate) fn send_error(&mut self, words: &ErrorWords<'_>, put_fields: &dyn Fn(&mut Self)) {
         self.close = true;
         self.rest = Rest::Problem(words.problem);
         self.begin(words.status, None, true);
-    }
-
-    /// The rest of an error response: what the page needs of the head, and the page.
-    pub(crate) fn end_error(&mut self, words: &ErrorWords<'_>) {
+        put_fields(self);
         let page = self.config.error_page.filter(|_| !words.status.forbids_content());
         // Measured beforehand, so that a page that the buffer does not hold needs no chunks: who
         // is refused may well speak HTTP/1.0.
@@ -46,7 +57,7 @@ impl Shared<'_> {
     }
 
     /// The shortest answer there is. The buffer may be too small for any: what it does not hold leaves before the rest.
-    pub(crate) fn bare_error(&mut self, words: &ErrorWords<'_>) {
+    fn bare_error(&mut self, words: &ErrorWords<'_>) {
         self.rest = Rest::Problem(words.problem);
         self.flush_earlier();
         self.leaves_in_pieces = true;
