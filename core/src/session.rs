@@ -7,7 +7,6 @@ use crate::exchange::request::Request;
 use crate::exchange::response::Response;
 use crate::exchange::shared::{Asked, Rest, Shared};
 use crate::exchange::wire::{self, Wire};
-use crate::receive::content::Content;
 use crate::receive::framing::Framing;
 use crate::receive::head::{HeadEnd, HeadReader, Reading, RequestHead};
 use crate::receive::input::Input;
@@ -386,11 +385,10 @@ impl<'b> Session<'b> {
             || known.asked.announces_close
             || self.config.protocol < Version::Http11;
         let head = RequestHead::view(head, end);
-        let allowed = match head.framing() {
-            Framing::None => 0,
-            _ => handler.content_bytes_max(&head, limits.content_bytes_max),
-        };
-        known.content = Content::new(head.framing(), allowed, limits)?;
+        if head.framing() != Framing::None {
+            let allowed = handler.content_bytes_max(&head, limits.content_bytes_max);
+            known.content.begin(head.framing(), allowed, limits)?;
+        }
         known.asked.by(head.method());
         let result = handler.dispatch(Request::new(&head, self.peer, &shared), Response::new(&shared));
         let Ok(mut shared) = shared.try_borrow_mut() else { return Ok(Step::Answered) };

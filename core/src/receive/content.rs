@@ -77,23 +77,30 @@ pub(crate) struct Decoded {
 const SIZE_DIGITS_MAX: u8 = 16;
 
 impl Content {
-    /// The content of a request with this framing, of at most `allowed` octets.
-    ///
-    /// # Errors
-    /// [`RequestError::ContentTooLarge`] when its declared length is more.
-    pub(crate) fn new(framing: Framing, allowed: u64, limits: &Limits) -> Result<Self, RequestError> {
-        let (state, left) = match framing {
-            Framing::None => (State::Done, 0),
-            Framing::Length(length) if length > allowed => return Err(RequestError::ContentTooLarge),
-            Framing::Length(length) => (State::Counted, length),
-            Framing::Chunked => (State::Size, 0),
-        };
-        Ok(Self { left, allowed, extra: limits.chunk_extensions_bytes_max, line: 0, state, count: 0 })
-    }
-
     /// No content.
     pub(crate) const fn none() -> Self {
         Self { left: 0, allowed: 0, extra: 0, line: 0, state: State::Done, count: 0 }
+    }
+
+    /// Begins the content of a request with this framing, of at most `allowed` octets.
+    ///
+    /// # Errors
+    /// [`RequestError::ContentTooLarge`] when its declared length is more.
+    pub(crate) fn begin(
+        &mut self,
+        framing: Framing,
+        allowed: u64,
+        limits: &Limits,
+    ) -> Result<(), RequestError> {
+        match framing {
+            Framing::None => return Ok(()),
+            Framing::Length(length) if length > allowed => return Err(RequestError::ContentTooLarge),
+            Framing::Length(length) => (self.state, self.left) = (State::Counted, length),
+            Framing::Chunked => self.state = State::Size,
+        }
+        self.allowed = allowed;
+        self.extra = limits.chunk_extensions_bytes_max;
+        Ok(())
     }
 
     /// Nothing of the message is left.
@@ -453,7 +460,8 @@ mod tests {
         room: usize,
     ) -> Result<(Vec<u8>, usize, bool), RequestError> {
         let limits = Limits { content_bytes_max: 100, ..Limits::DEFAULT };
-        let mut content = Content::new(framing, limits.content_bytes_max, &limits)?;
+        let mut content = Content::none();
+        content.begin(framing, limits.content_bytes_max, &limits)?;
         let (mut at, mut meaning) = (0, Vec::new());
         let mut out = std::vec![0; room];
         while !content.is_done() && at < input.len() {
@@ -574,7 +582,8 @@ mod tests {
         };
         let decoded = |octets: usize| {
             let limits = Limits::DEFAULT;
-            let mut content = Content::new(Framing::Chunked, 1000, &limits).expect("allowed");
+            let mut content = Content::none();
+            content.begin(Framing::Chunked, 1000, &limits).expect("allowed");
             let input = extensions(octets);
             // What is before the error comes first.
             let first = content.decode(input.as_bytes(), &mut [0; 1000], &limits)?;
@@ -601,7 +610,8 @@ mod tests {
     #[test]
     fn content_before_an_error_is_content() {
         let limits = Limits::DEFAULT;
-        let mut content = Content::new(Framing::Chunked, 100, &limits).expect("allowed");
+        let mut content = Content::none();
+        content.begin(Framing::Chunked, 100, &limits).expect("allowed");
         let mut out = [0; 9];
         let input = b"2\r\nab\r\n1;a\r\nc\r\nx";
         assert_eq!(content.decode(input, &mut out, &limits), Ok(Decoded { taken: 15, put: 3 }));
@@ -614,7 +624,8 @@ mod tests {
     #[test]
     fn counted_content_ends_where_it_says() {
         let limits = Limits::DEFAULT;
-        assert_eq!(Content::new(Framing::Length(11), 10, &limits).err(), Some(RequestError::ContentTooLarge));
+        let too_large = Content::none().begin(Framing::Length(11), 10, &limits);
+        assert_eq!(too_large, Err(RequestError::ContentTooLarge));
         for piece in 1..6 {
             for room in 1..6 {
                 let expected = Ok((b"hello".to_vec(), 5, true));

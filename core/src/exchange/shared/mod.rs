@@ -227,26 +227,26 @@ impl<'a> Shared<'a> {
     /// Writes what the finished responses before this one take of the buffer.
     #[cold]
     fn flush_earlier(&mut self) {
-        let gone = self.response_at;
-        if gone == 0 || self.broken().is_some() {
-            return;
+        if self.response_at > 0 && self.broken().is_none() {
+            self.write_collected(self.response_at);
         }
-        let written = wire::write_all(self.wire, self.output.as_bytes().get(..gone).unwrap_or_default());
-        self.note(written);
-        self.output.drop_front(gone);
-        self.response_at = 0;
-        self.content_at = self.content_at.saturating_sub(gone);
     }
 
     /// Writes all that has collected, unless something is wrong with it.
     fn flush(&mut self) {
         if self.error.is_none() {
             self.has_left |= self.output.filled() > self.response_at;
-            let written = wire::write_all(self.wire, self.output.as_bytes());
-            self.note(written);
-            self.output.truncate(0);
-            self.response_at = 0;
+            self.write_collected(self.output.filled());
         }
+    }
+
+    /// Writes the first `count` octets of the buffer.
+    fn write_collected(&mut self, count: usize) {
+        let written = wire::write_all(self.wire, self.output.as_bytes().get(..count).unwrap_or_default());
+        self.note(written);
+        self.output.drop_front(count);
+        self.response_at = 0;
+        self.content_at = self.content_at.saturating_sub(count);
     }
 
     /// Writes past the buffer.
