@@ -137,7 +137,7 @@ impl HeadReader {
         }
     }
 
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "64", inline(never))]
     fn read_more(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Reading, RequestError> {
         self.read_lines(arrived, config)
     }
