@@ -5,7 +5,7 @@ use crate::exchange::handler::RequestHandler;
 use crate::exchange::log::LogEntry;
 use crate::exchange::request::Request;
 use crate::exchange::response::Response;
-use crate::exchange::shared::{Asked, Rest, Shared};
+use crate::exchange::shared::{Asked, Count, Rest, Shared};
 use crate::exchange::wire::{self, Wire};
 use crate::receive::framing::Framing;
 use crate::receive::head::{HeadEnd, HeadReader, Reading, RequestHead};
@@ -362,9 +362,8 @@ impl<'b> Session<'b> {
     ) -> Result<Step, RequestError> {
         let Phase::Head { reader, requests } = &self.connection.phase else { return Ok(Step::Again) };
         let requests = requests.saturating_add(1);
-        let end = reader.finish(self.input.arrived(), self.config);
-        let end = end.as_ref().map_err(|&error| error)?;
-        if drive == Drive::Ready && self.awaits_content(end) {
+        let mut head = RequestHead::new(reader.finish(self.input.arrived(), self.config)?);
+        if drive == Drive::Ready && self.awaits_content(&head.end) {
             return Ok(Step::NeedBytes);
         }
         if drive == Drive::Ready && self.awaits_room(wire) {
@@ -376,15 +375,15 @@ impl<'b> Session<'b> {
         let limits = &self.config.limits;
         let mut shared = RefCell::new(Shared::new(wire, self.config, &mut self.output));
         let known = shared.get_mut();
-        let (head, rest) = self.input.split(end.length);
+        let (octets, rest) = self.input.split(head.len());
+        head.put_over(octets);
         known.input = rest;
-        known.began = self.config.microseconds();
-        known.asked = Asked::new(end, self.config);
+        known.began = self.config.microseconds().map(Count);
+        known.asked = Asked::new(&head.end, self.config);
         // RFC 9112 §9.3. Over a protocol of HTTP/1.0 nothing persists (spec 62).
         known.close = requests >= limits.requests_max
             || known.asked.announces_close
             || self.config.protocol < Version::Http11;
-        let head = RequestHead::view(head, end);
         if head.framing() != Framing::None {
             let allowed = handler.content_bytes_max(&head, limits.content_bytes_max);
             known.content.begin(head.framing(), allowed, limits)?;
@@ -406,7 +405,7 @@ impl<'b> Session<'b> {
             (Some(reason), _) => Phase::Closed { reason, requests },
             (None, Rest::Static(rest)) => Phase::SendingStatic { rest, then, requests },
             (None, Rest::Made(maker)) => {
-                let producing = Producing { position: 0, left: shared.content_bytes, maker };
+                let producing = Producing { position: 0, left: shared.content_bytes.0, maker };
                 Phase::SendingProduced { producing, then, requests }
             }
             _ if ends || !shared.content.is_at_most(limits.drain_bytes_max) => {
@@ -587,8 +586,10 @@ fn log(
         peer,
         request_line: request_line.trim_ascii_end(),
         status: shared.status,
-        content_bytes: shared.content_bytes,
-        duration_us: shared.began.and_then(|began| Some(shared.config.microseconds()?.saturating_sub(began))),
+        content_bytes: shared.content_bytes.0,
+        duration_us: shared
+            .began
+            .and_then(|began| Some(shared.config.microseconds()?.saturating_sub(began.0))),
     };
     if let Rest::Problem(problem) = shared.rest {
         handler.log_error(&entry, problem);

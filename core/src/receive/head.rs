@@ -276,7 +276,7 @@ fn note_field(scan: &mut Scan, name: &[u8], behind: &[u8], value_at: usize) -> R
 #[doc(alias = "BaseHTTPRequestHandler")]
 pub struct RequestHead<'a> {
     bytes: &'a [u8],
-    end: HeadEnd,
+    pub(crate) end: HeadEnd,
 }
 
 impl<'a> RequestHead<'a> {
@@ -298,9 +298,14 @@ impl<'a> RequestHead<'a> {
         HeadParser::new().parse(bytes, config)
     }
 
-    /// The view on a complete head at the beginning of `bytes`.
-    pub(crate) fn view(bytes: &'a [u8], end: &HeadEnd) -> Self {
-        Self { bytes: bytes.get(..end.length).unwrap_or_default(), end: *end }
+    /// What a complete head says, before its octets are there: a board has no stack for it to be moved.
+    pub(crate) fn new(end: HeadEnd) -> Self {
+        Self { bytes: &[], end }
+    }
+
+    /// Puts it over the octets at whose beginning it stands.
+    pub(crate) fn put_over(&mut self, bytes: &'a [u8]) {
+        self.bytes = bytes.get(..self.end.length).unwrap_or_default();
     }
 
     /// The request line as it was sent, with its line end.
@@ -416,7 +421,9 @@ impl HeadParser {
                 Reading::EmptyLine(length) => self.skipped += usize::from(length),
                 Reading::Whole => {
                     let end = self.reader.finish(arrived, config)?;
-                    return Ok(Some(RequestHead::view(arrived, &end)));
+                    let mut head = RequestHead::new(end);
+                    head.put_over(arrived);
+                    return Ok(Some(head));
                 }
             }
         }

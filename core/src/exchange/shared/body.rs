@@ -1,7 +1,7 @@
 //! The response's content: measured, counted or in chunks.
 
 use super::head::Reader;
-use super::{Phase, Rest, Shared};
+use super::{Count, Phase, Rest, Shared};
 use crate::connection::Maker;
 use crate::send::content::{CHUNK_END, CHUNK_HEAD, LAST_CHUNK, put_chunk_head};
 use crate::send::framing::{Framing, TEXT_MAX};
@@ -14,7 +14,7 @@ impl Shared<'_> {
     /// Ends the head, and the response with all of its content.
     pub(crate) fn end_with(&mut self, content: &[u8]) {
         if self.end_head_before(content.len() as u64) {
-            self.content_bytes = content.len() as u64;
+            self.content_bytes = Count(content.len() as u64);
             self.write_plain(content);
         }
         self.phase = Phase::Done;
@@ -52,7 +52,7 @@ impl Shared<'_> {
     }
 
     fn leave_behind(&mut self, rest: Rest, length: u64) {
-        self.content_bytes = length;
+        self.content_bytes = Count(length);
         self.rest = rest;
     }
 
@@ -65,11 +65,11 @@ impl Shared<'_> {
 
     /// Some of it.
     pub(super) fn write_counted(&mut self, bytes: &[u8]) {
-        let count = self.content_bytes + bytes.len() as u64;
-        if self.declared.is_some_and(|declared| count > declared) {
+        let count = self.content_bytes.0 + bytes.len() as u64;
+        if self.declared.is_some_and(|declared| count > declared.0) {
             return self.fail(SendError::LengthMismatch);
         }
-        self.content_bytes = count;
+        self.content_bytes = Count(count);
         if !self.asked.is_head {
             self.write_plain(bytes);
         }
@@ -78,7 +78,7 @@ impl Shared<'_> {
     /// Ends it.
     pub(super) fn end_counted(&mut self) {
         if self.asked.is_head || self.phase != Phase::Counted {
-            self.content_bytes = 0;
+            self.content_bytes = Count(0);
         } else if self.declared != Some(self.content_bytes) {
             self.fail(SendError::LengthMismatch);
         }
@@ -172,7 +172,7 @@ impl Shared<'_> {
         if self.phase == Phase::Counted {
             return self.write_counted(bytes);
         }
-        self.content_bytes += bytes.len() as u64;
+        self.content_bytes.0 += bytes.len() as u64;
         if self.phase == Phase::Measuring {
             self.write_measured(bytes);
         } else {
@@ -184,8 +184,8 @@ impl Shared<'_> {
     fn write_measured(&mut self, bytes: &[u8]) {
         if self.asked.is_head {
             // Nothing is put, so all content has the same room: the heads of HEAD and GET are the same.
-            self.reserve(usize::try_from(self.content_bytes).unwrap_or(usize::MAX));
-            if self.content_bytes > self.output.room() as u64 {
+            self.reserve(usize::try_from(self.content_bytes.0).unwrap_or(usize::MAX));
+            if self.content_bytes.0 > self.output.room() as u64 {
                 self.stream();
             }
             return;
@@ -249,7 +249,7 @@ impl Shared<'_> {
     /// Ends the response. It leaves with others, when the engine waits.
     pub(crate) fn finish(&mut self) {
         match self.phase {
-            Phase::Measuring => self.put_framing_before_content(Framing::Length(self.content_bytes)),
+            Phase::Measuring => self.put_framing_before_content(Framing::Length(self.content_bytes.0)),
             Phase::Counted => return self.end_counted(),
             Phase::Chunked => {
                 self.end_chunk();
@@ -262,7 +262,7 @@ impl Shared<'_> {
             Phase::Nothing | Phase::Head | Phase::Done => self.fail(SendError::Failed),
         }
         if self.asked.is_head {
-            self.content_bytes = 0;
+            self.content_bytes = Count(0);
         }
         self.phase = Phase::Done;
     }

@@ -1,6 +1,6 @@
 //! The response's head: what the handler says, and what the engine decides.
 
-use super::{Phase, Shared};
+use super::{Count, Phase, Shared};
 use crate::send::content::put_chunk_head;
 use crate::send::framing::{self, ConnectionOption, Framing, TEXT_MAX};
 use crate::send::head::{self, Subject};
@@ -66,9 +66,9 @@ impl Shared<'_> {
             (Subject::Connection, _) if value.eq_ignore_ascii_case(b"close") => self.close = true,
             (Subject::Connection, _) if value.eq_ignore_ascii_case(b"keep-alive") => {}
             (Subject::ContentLength, Some(length))
-                if self.declared.is_none_or(|declared| declared == length) =>
+                if self.declared.is_none_or(|declared| declared.0 == length) =>
             {
-                self.declared = Some(length);
+                self.declared = Some(Count(length));
             }
             (Subject::Invalid, _) => self.fail(SendError::InvalidField),
             _ => self.fail(SendError::FramingField),
@@ -88,7 +88,7 @@ impl Shared<'_> {
 
     /// Declares the content's length.
     pub(crate) fn declare(&mut self, length: u64) {
-        self.declared = Some(length);
+        self.declared = Some(Count(length));
     }
 
     /// Declares that content of unknown length leaves as it comes.
@@ -112,10 +112,10 @@ impl Shared<'_> {
 
     /// Ends the head before content of this length, which is there and follows at once. Does the response have it?
     pub(crate) fn end_head_before(&mut self, length: u64) -> bool {
-        if self.declared.is_some_and(|declared| declared != length) {
+        if self.declared.is_some_and(|declared| declared.0 != length) {
             self.fail(SendError::LengthMismatch);
         }
-        self.declared = Some(length);
+        self.declared = Some(Count(length));
         self.end_fields(Reader::Done);
         self.error.is_none() && self.phase == Phase::Counted && !self.asked.is_head
     }
@@ -131,14 +131,14 @@ impl Shared<'_> {
         let is_tunnel = self.asked.is_connect && matches!(status.code(), 200..=299);
         self.close |= is_tunnel;
         if status.forbids_content() || is_tunnel {
-            if self.declared.is_some_and(|length| length > 0) && status != status::NOT_MODIFIED.into() {
+            if self.declared.is_some_and(|length| length.0 > 0) && status != status::NOT_MODIFIED.into() {
                 return self.fail(SendError::ContentForbidden);
             }
             let silent = status.forbids_content_length() || is_tunnel;
             self.phase = Phase::Bodiless;
             return self.put_framing(if silent { Framing::Silent } else { Framing::Length(0) }, Reader::Done);
         }
-        let Some(length) = self.declared else { return };
+        let Some(Count(length)) = self.declared else { return };
         self.phase = Phase::Counted;
         self.put_framing(Framing::Length(length), reader);
     }

@@ -1,6 +1,6 @@
 //! Error pages, and what else is sent when a handler did not answer.
 
-use super::{Phase, Rest, Shared};
+use super::{Count, Phase, Rest, Shared};
 use crate::syntax::error::{Problem, RequestError};
 use crate::syntax::error_page::ErrorWords;
 
@@ -15,7 +15,7 @@ impl Shared<'_> {
         self.error = None;
         self.declared = None;
         self.streamed = false;
-        self.content_bytes = 0;
+        self.content_bytes = Count(0);
         self.rest = Rest::Nothing;
         true
     }
