@@ -312,6 +312,7 @@ mod tests {
             while log.lost() < lost + round {
                 log.message(None, &line);
                 kept += 1;
+                assert!(kept < 10_000, "nothing is lost");
             }
             // As many as have room.
             let waiting = log.queue.lock().text.len();
