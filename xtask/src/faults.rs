@@ -55,7 +55,7 @@ const fn file_fault(call: &'static str, error: &'static str, file: &'static str,
     Fault { call, error, file: Some(file), seen }
 }
 
-const FAULTS: [Fault; 27] = [
+const FAULTS: [Fault; 31] = [
     fault("accept4", "EMFILE", Seen::Nothing),
     fault("accept4", "ENFILE", Seen::Nothing),
     fault("accept4", "ENOBUFS", Seen::Nothing),
@@ -68,6 +68,8 @@ const FAULTS: [Fault; 27] = [
     fault("accept4", "ENONET", Seen::Nothing),
     fault("accept4", "EINTR", Seen::Nothing),
     fault("epoll_ctl", "ENOMEM", Seen::Cut),
+    fault("epoll_ctl", "ENOSPC", Seen::Cut),
+    fault("close", "EIO", Seen::Nothing),
     fault("epoll_pwait", "EINTR", Seen::Nothing),
     fault("recvfrom", "EINTR", Seen::Nothing),
     fault("recvfrom", "ECONNRESET", Seen::Cut),
@@ -78,6 +80,8 @@ const FAULTS: [Fault; 27] = [
     file_fault("sendfile", "EINTR", LARGE, Seen::Nothing),
     file_fault("sendfile", "EINVAL", LARGE, Seen::Nothing),
     file_fault("sendfile", "EIO", LARGE, Seen::Cut),
+    file_fault("sendfile", "ENOSYS", LARGE, Seen::Nothing),
+    file_fault("statx", "EIO", SMALL, Seen::Error),
     file_fault("pread64", "EINTR", SMALL, Seen::Nothing),
     file_fault("pread64", "EIO", SMALL, Seen::Error),
     file_fault("openat2", "ENOMEM", SMALL, Seen::Unavailable),
