@@ -230,17 +230,19 @@ fn value(behind: &[u8]) -> &[u8] {
 
 #[cfg_attr(target_pointer_width = "64", inline(never))] // As above.
 fn note_field(scan: &mut Scan, name: &[u8], behind: &[u8], value_at: usize) -> Result<(), RequestError> {
+    /// In the order of what is done about them.
+    const KNOWN: [&[u8]; 5] = [b"expect", b"upgrade", b"connection", b"content-length", b"transfer-encoding"];
     let value = || value(behind);
     let mut notes = Notes(scan.notes);
-    match name.len() {
+    match KNOWN.iter().position(|known| octets::is_word(name, known)) {
         // Other expectations "MAY" be refused (RFC 9110 §10.1.1). Like Python, we do not (spec 71).
-        6 if octets::is_word(name, b"expect") => {
+        Some(0) => {
             if octets::is_word(value(), b"100-continue") {
                 notes.set(Notes::EXPECT_CONTINUE);
             }
         }
-        7 if octets::is_word(name, b"upgrade") => notes.set(Notes::UPGRADE),
-        10 if octets::is_word(name, b"connection") => {
+        Some(1) => notes.set(Notes::UPGRADE),
+        Some(2) => {
             for option in octets::list(value()) {
                 if octets::is_word(option, b"close") {
                     notes.set(Notes::CLOSE);
@@ -251,7 +253,7 @@ fn note_field(scan: &mut Scan, name: &[u8], behind: &[u8], value_at: usize) -> R
                 }
             }
         }
-        14 if octets::is_word(name, b"content-length") => {
+        Some(3) => {
             if notes.has(Notes::LENGTH) {
                 return Err(RequestError::ContentLengthRepeated);
             }
@@ -262,7 +264,7 @@ fn note_field(scan: &mut Scan, name: &[u8], behind: &[u8], value_at: usize) -> R
             // The scanner's positions fit 32 bits.
             scan.kept = u32::try_from(value_at).unwrap_or_default();
         }
-        17 if octets::is_word(name, b"transfer-encoding") => {
+        Some(4) => {
             notes.set_coding(notes.coding().and(value()));
         }
         _ => return Ok(()),

@@ -113,7 +113,8 @@ fn check_rare(method: u8, target: &[u8]) -> Result<(), RequestError> {
     } else {
         // Userinfo is no part of a request's authority: "treat its presence as an error" (RFC 9110 §4.2.4).
         split_absolute(target).is_some_and(|(scheme, authority, _)| {
-            is_scheme(scheme)
+            // `ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )`
+            scheme.first().is_some_and(u8::is_ascii_alphabetic)
                 && is_authority(authority, Port::Optional)
                 && !matches!(authority, [] | [b':', ..])
         })
@@ -123,19 +124,11 @@ fn check_rare(method: u8, target: &[u8]) -> Result<(), RequestError> {
 
 /// Scheme, authority, and what is behind them in `http://host/path?query`. What begins with `/` has none.
 fn split_absolute(target: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    if target.starts_with(b"/") {
-        return None;
-    }
-    let (scheme, rest) = octets::split_once(target, b':')?;
-    let rest = rest.strip_prefix(b"//")?;
+    let (scheme, rest) = target.split_at_checked(octets::end_of(SCHEME, target, 0))?;
+    let rest = rest.strip_prefix(b"://")?;
     let end = rest.iter().position(|octet| matches!(octet, b'/' | b'?')).unwrap_or(rest.len());
     let (authority, rest) = rest.split_at_checked(end)?;
     Some((scheme, authority, rest))
-}
-
-/// `ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )`
-fn is_scheme(octets: &[u8]) -> bool {
-    octets.first().is_some_and(u8::is_ascii_alphabetic) && octets::are(octets, SCHEME)
 }
 
 /// May the port be left out?
@@ -218,22 +211,23 @@ fn is_ipv6(octets: &[u8]) -> bool {
 /// Four numbers up to 255 without leading zeros.
 fn is_ipv4(octets: &[u8]) -> bool {
     let mut dots = 0;
-    let mut number = None;
+    let (mut number, mut digits) = (0u16, 0);
     for &octet in octets {
-        number = match (octet, number) {
-            (b'.', Some(_)) => {
-                dots += 1;
-                None
-            }
-            (b'0'..=b'9', None) => Some(u16::from(octet - b'0')),
-            (b'0'..=b'9', Some(before @ 1..=25)) => Some(before * 10 + u16::from(octet - b'0')),
-            _ => return false,
-        };
-        if number > Some(255) {
+        if octet == b'.' && digits > 0 {
+            dots += 1;
+            (number, digits) = (0, 0);
+            continue;
+        }
+        if !octets::is(octet, DIGIT) || (digits > 0 && number == 0) {
+            return false;
+        }
+        number = number * 10 + u16::from(octet & 15);
+        digits += 1;
+        if number > 255 {
             return false;
         }
     }
-    dots == 3 && number.is_some()
+    dots == 3 && digits > 0
 }
 
 #[cfg(test)]
