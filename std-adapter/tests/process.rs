@@ -26,10 +26,13 @@ fn server_process() {
     let Ok(kind) = std::env::var(CHILD) else { return };
     let short = Duration::from_millis(300);
     let builder = HttpServer::builder();
-    let builder = if kind == IMPATIENT {
-        builder.head_timeout(short).first_byte_timeout(2 * short).read_timeout(short).drain_timeout(short)
-    } else {
-        builder.handler_time_logged(short)
+    let builder = match kind.as_str() {
+        IMPATIENT => {
+            builder.head_timeout(short).first_byte_timeout(2 * short).read_timeout(short).drain_timeout(short)
+        }
+        // Whoever makes place does it for others, and not because his time is over.
+        GREEDY => builder.threads(2).head_timeout(6 * PATIENCE).idle_timeout(6 * PATIENCE),
+        _ => builder.handler_time_logged(short),
     };
     let server = builder.bind("127.0.0.1:0").unwrap();
     println!("{}", server.banner());
@@ -348,4 +351,28 @@ fn who_is_idle_leaves_its_descriptor_to_others() {
     first.send("Host: a\r\n\r\n");
     assert_eq!(first.reply().status(), 200);
     drop(crowd);
+}
+
+/// Also where the loop that lets clients in has none of them.
+#[test]
+fn who_is_idle_in_another_loop_leaves_its_descriptor_to_others() {
+    let server = Process::start(&mut command(&format!("ulimit -n {LIMIT};"), GREEDY));
+    let mut first = server.client();
+    assert_ne!(first.get("/take").text(), "0");
+    let begin = "GET /count HTTP/1.1\r\n";
+    first.send(begin);
+    let mut crowd = Vec::new();
+    let is_few =
+        || server.stderr.all().iter().any(|line| line.contains("the last descriptors are for files"));
+    while !is_few() {
+        assert!(crowd.len() < LIMIT, "there are enough descriptors");
+        let mut client = server.client();
+        assert_eq!(client.get("/count").status(), 200);
+        // They settle here and there in turn, and who has settled where the first one is has something to do.
+        if crowd.len() % 2 == 1 {
+            client.send(begin);
+        }
+        crowd.push(client);
+    }
+    assert_eq!(server.client().get("/count").status(), 200);
 }

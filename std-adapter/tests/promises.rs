@@ -20,7 +20,7 @@
 //! | connections | here: the soft limit is raised, and 64 are left; `process.rs` `connections_leave_descriptors_to_files` |
 //! | at the limit | `places.rs` `the_longest_idle_connection_makes_place`, `an_idle_connection_of_another_loop_makes_place`, `without_idle_connections_accepting_waits`; here: no spinning, one log line a second |
 //! | all handlers busy | `engine.rs` `a_full_queue_is_a_503` |
-//! | accept errors | `cargo xtask faults`; `process.rs` `no_descriptors_is_no_end`, `who_is_idle_leaves_its_descriptor_to_others` |
+//! | accept errors | `cargo xtask faults`; `process.rs` `no_descriptors_is_no_end`, `who_is_idle_leaves_its_descriptor_to_others`, `who_is_idle_in_another_loop_leaves_its_descriptor_to_others` |
 //! | no descriptor for a file | `no_descriptor.rs`; `cargo xtask faults` |
 //! | refusals | `server.rs` `a_refusal_arrives_although_the_client_is_still_sending`, `a_refusal_arrives_although_the_client_never_stops_sending` |
 //! | half-close | `server.rs` `a_request_and_half_a_close_is_answered_whole`, `engine.rs` `half_a_close_is_no_reason_to_answer_half` |

@@ -69,6 +69,15 @@ impl Listening {
     }
 }
 
+impl<H: Handler> Reactor<H> {
+    /// This loop has nobody who is idle: others may have.
+    fn make_place_beside(&self, index: usize) {
+        for (_, other) in self.loops.iter().enumerate().filter(|(other, _)| *other != index) {
+            other.inbox.send(Message::MakePlace);
+        }
+    }
+}
+
 impl<H: Handler> State<H> {
     pub(super) fn listen(&mut self, on: bool) {
         for (index, queue) in
@@ -110,7 +119,7 @@ impl<H: Handler> State<H> {
             }
             if !reactor.descriptors.has_reserve() {
                 reactor.wait_for_place();
-                self.pause(reactor, &"the last descriptors are for files");
+                self.pause(reactor, index, &"the last descriptors are for files");
                 return false;
             }
             let is_full = !reactor.take_place();
@@ -147,7 +156,7 @@ impl<H: Handler> State<H> {
                 Err(error) => {
                     reactor.counters.count(Event::AcceptError);
                     if !is_clients_fault(&error) {
-                        self.pause(reactor, &error);
+                        self.pause(reactor, index, &error);
                         return false;
                     }
                     accepted += 1;
@@ -216,9 +225,13 @@ impl<H: Handler> State<H> {
     }
 
     /// Descriptors or memory have run out, or nearly so: closes what is idle for longest, and waits a moment.
-    fn pause(&mut self, reactor: &Arc<Reactor<H>>, why: &dyn Display) {
+    fn pause(&mut self, reactor: &Arc<Reactor<H>>, index: usize, why: &dyn Display) {
         reactor.complain(&format!("Cannot accept: {why}"));
-        self.evict(reactor);
+        if self.has_idle(reactor) {
+            self.evict(reactor);
+        } else {
+            reactor.make_place_beside(index);
+        }
         self.listen(false);
         let settings = &reactor.settings;
         let pause = self.listening.pause.map_or(settings.accept_pause, |last| last.saturating_mul(2));
@@ -233,9 +246,7 @@ impl<H: Handler> State<H> {
         self.listen(false);
         reactor.wait_for_place();
         self.listening.resumes = Some(self.now + IDLE_MIN_MS);
-        for (_, other) in reactor.loops.iter().enumerate().filter(|(other, _)| *other != index) {
-            other.inbox.send(Message::MakePlace);
-        }
+        reactor.make_place_beside(index);
         // One may have ended just before.
         if reactor.has_place() {
             this.inbox.send(Message::Listen);
