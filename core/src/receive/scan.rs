@@ -136,8 +136,8 @@ pub(crate) struct Scan {
     pub(super) kept: u32,
     /// Octets of the current section (request line, then fields) stand before here.
     limit: u32,
-    /// Octets of the current field line before its colon.
-    name_length: u16,
+    /// The digits of the version; later the octets of the current field line before its colon.
+    count: u16,
     /// Bits that belong to the reader of the head. They are kept here because here is room for them: a connection
     /// at rest is as large as this struct.
     pub(super) notes: u16,
@@ -158,7 +158,7 @@ impl Scan {
             mark: 0,
             kept: 0,
             limit: 0,
-            name_length: 0,
+            count: 0,
             notes: 0,
             method: 0,
             state: State::Start,
@@ -197,11 +197,7 @@ impl Scan {
         let start = self.mark as usize;
         let line_feed = self.position() - 1;
         let has_cr = arrived.get(line_feed - 1) == Some(&b'\r');
-        FieldLine {
-            start,
-            colon: start + usize::from(self.name_length),
-            end: line_feed - usize::from(has_cr),
-        }
+        FieldLine { start, colon: start + usize::from(self.count), end: line_feed - usize::from(has_cr) }
     }
 
     /// What is too long, when no byte more can be taken.
@@ -283,7 +279,7 @@ impl Scan {
         }
         if is_cr_left_out || octet == ended_by || (ended_by == b'0' && octet.is_ascii_digit()) {
             self.at += u32::from(!is_cr_left_out);
-            return self.end_part(state, at, arrived, config);
+            return self.end_part(state, (at, octet), arrived, config);
         }
         self.begin_part(state, octet, config)
     }
@@ -299,7 +295,7 @@ impl Scan {
     fn end_part(
         &mut self,
         state: State,
-        at: usize,
+        (at, octet): (usize, u8),
         arrived: &[u8],
         config: &Config<'_>,
     ) -> Result<Option<Step>, RequestError> {
@@ -319,15 +315,22 @@ impl Scan {
             }
             State::Target if at == self.kept as usize => return Err(RequestError::RequestLine),
             State::Target => self.mark = self.at,
-            State::Version if at - (self.mark as usize) < VERSION.len() - 1 => self.state = State::Version,
+            State::Version => {
+                if octet.is_ascii_digit() {
+                    self.count = self.count << 8 | u16::from(octet);
+                }
+                if at - (self.mark as usize) < VERSION.len() - 1 {
+                    self.state = State::Version;
+                }
+            }
             State::LineFeed => {
-                let version = self.version(arrived)?;
+                let version = self.version()?;
                 return self.end_request_line(arrived, version, config).map(Some);
             }
             State::Name if at == self.mark as usize => return Err(RequestError::FieldName),
             State::Name => {
                 let length = u16::try_from(at - self.mark as usize);
-                self.name_length = length.map_err(|_| RequestError::FieldsTooLarge)?;
+                self.count = length.map_err(|_| RequestError::FieldsTooLarge)?;
             }
             State::FieldLineFeed => return Ok(Some(Step::FieldLine)),
             State::EndLineFeed => return Ok(Some(Step::End)),
@@ -375,15 +378,13 @@ impl Scan {
         arrived.get(..self.limit as usize).unwrap_or(arrived)
     }
 
-    /// What the octets behind the target say. In HTTP/0.9 there is a line end.
-    #[inline]
-    fn version(&self, arrived: &[u8]) -> Result<Version, RequestError> {
-        let octet = |at| arrived.get(self.mark as usize + at - 1).copied().unwrap_or_default();
-        match (octet(0), octet(6), octet(8)) {
-            (b' ', b'1', b'0') => Ok(Version::Http10),
-            (b' ', b'1', _) => Ok(Version::Http11),
-            (b' ', ..) => Err(RequestError::VersionNotSupported),
-            _ => Ok(Version::Http09),
+    /// What the digits behind the target say. In HTTP/0.9 there are none.
+    fn version(&self) -> Result<Version, RequestError> {
+        match self.count.to_be_bytes() {
+            [0, _] => Ok(Version::Http09),
+            [b'1', b'0'] => Ok(Version::Http10),
+            [b'1', _] => Ok(Version::Http11),
+            _ => Err(RequestError::VersionNotSupported),
         }
     }
 
@@ -447,7 +448,7 @@ impl Scan {
                 break;
             }
             let start = if state == State::FieldStart { at } else { self.mark as usize };
-            let mut colon = start + usize::from(self.name_length);
+            let mut colon = start + usize::from(self.count);
             if state != State::Value {
                 colon = octets::end_of_name(within, at);
                 if state == State::FieldStart {
@@ -466,7 +467,7 @@ impl Scan {
             }
             at = octets::end_of_value(within, at);
             if !is_line_end(at) {
-                self.name_length = (colon - start) as u16;
+                self.count = (colon - start) as u16;
                 self.stop(State::Value, at);
                 return Ok(());
             }

@@ -53,7 +53,7 @@ impl<'a> Method<'a> {
     /// The place of this name among the registered ones; the one behind them for all others.
     pub(crate) fn index_of(name: &[u8]) -> u8 {
         // In the place of a `match` on the name, which is three times the flash; GET comes first in both.
-        let known = (0..).zip(Self::NAMES).find(|(_, registered)| registered.as_bytes() == name);
+        let known = (0..).zip(&Self::NAMES).find(|(_, registered)| registered.as_bytes() == name);
         known.map_or(Self::EXTENSION, |(index, _)| index)
     }
 
