@@ -203,8 +203,8 @@ fn note(scan: &mut Scan, arrived: &[u8], line: FieldLine) -> Result<(), RequestE
             return Ok(());
         }
     }
-    let line = arrived.get(start..end).unwrap_or_default();
-    let (name, behind) = line.split_at_checked(colon - start).unwrap_or_default();
+    let name = arrived.get(start..colon).unwrap_or_default();
+    let behind = arrived.get(colon + 1..end).unwrap_or_default();
     if octets::is_word(name, b"host") {
         return note_host(scan, behind);
     }
@@ -216,23 +216,20 @@ fn note_host(scan: &mut Scan, behind: &[u8]) -> Result<(), RequestError> {
     if scan.notes & Notes::HOST != 0 {
         return Err(RequestError::HostRepeated);
     }
-    if !target::is_authority(value(behind), Port::Optional) {
+    if !target::is_authority(octets::trim(behind), Port::Optional) {
         return Err(RequestError::HostInvalid);
     }
     scan.notes |= Notes::HOST;
     Ok(())
 }
 
-/// What is behind a name, without the colon and white space.
-fn value(behind: &[u8]) -> &[u8] {
-    octets::trim(behind.get(1..).unwrap_or_default())
-}
-
 #[cfg_attr(target_pointer_width = "64", inline(never))] // As above.
 fn note_field(scan: &mut Scan, name: &[u8], behind: &[u8], value_at: usize) -> Result<(), RequestError> {
+    /// In the order of their bits.
+    const OPTIONS: [&[u8]; 3] = [b"close", b"keep-alive", b"upgrade"];
     /// In the order of what is done about them.
     const KNOWN: [&[u8]; 5] = [b"expect", b"upgrade", b"connection", b"content-length", b"transfer-encoding"];
-    let value = || value(behind);
+    let value = || octets::trim(behind);
     let mut notes = Notes(scan.notes);
     match KNOWN.iter().position(|known| octets::is_word(name, known)) {
         // Other expectations "MAY" be refused (RFC 9110 §10.1.1). Like Python, we do not (spec 71).
@@ -244,13 +241,8 @@ fn note_field(scan: &mut Scan, name: &[u8], behind: &[u8], value_at: usize) -> R
         Some(1) => notes.set(Notes::UPGRADE),
         Some(2) => {
             for option in octets::list(value()) {
-                if octets::is_word(option, b"close") {
-                    notes.set(Notes::CLOSE);
-                } else if octets::is_word(option, b"keep-alive") {
-                    notes.set(Notes::KEEP_ALIVE);
-                } else if octets::is_word(option, b"upgrade") {
-                    notes.set(Notes::CONNECTION_UPGRADE);
-                }
+                let known = OPTIONS.iter().position(|known| octets::is_word(option, known));
+                notes.set(known.map_or(0, |at| Notes::CLOSE << at));
             }
         }
         Some(3) => {
