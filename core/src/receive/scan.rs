@@ -247,7 +247,7 @@ impl Scan {
     }
 
     /// Goes on by one rule of the grammar.
-    #[cfg_attr(target_pointer_width = "64", inline(never))]
+    #[inline(never)]
     fn by_rule(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Option<Step>, RequestError> {
         let state = self.state;
         match state {
