@@ -1,6 +1,7 @@
 //! Where can this firmware panic? Every branch to a function that panics, with the source that it comes from.
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 use addr2line::Loader;
@@ -19,9 +20,17 @@ impl Site {
     /// Does it come from the source of a crate, whose folder's path contains `folder`? What the standard library does
     /// inline counts for the function that called it.
     pub(crate) fn is_from(&self, folder: &str) -> bool {
-        let of_a_crate = |file: &&String| !file.contains("/library/core/");
-        self.files.iter().find(of_a_crate).is_some_and(|file| file.contains(folder))
+        self.files.iter().find(|file| is_of_a_crate(file)).is_some_and(|file| file.contains(folder))
     }
+
+    /// Is nothing there but what the standard library has inlined into itself?
+    fn is_of_the_standard_library(&self) -> bool {
+        !self.files.is_empty() && !self.files.iter().any(|file| is_of_a_crate(file))
+    }
+}
+
+fn is_of_a_crate(file: &str) -> bool {
+    !file.contains("/library/core/")
 }
 
 /// The standard library's functions that only panic.
@@ -31,27 +40,57 @@ fn only_panics(symbol: &str) -> bool {
     of_core && kinds.iter().any(|kind| symbol.contains(kind))
 }
 
-/// All branches to functions that panic, but for those from one such function to another.
+/// A function's code.
+struct Function {
+    code: Range<u64>,
+    /// Does a branch to it end in a panic?
+    panics: bool,
+}
+
+/// All branches to functions that panic, but for those from one such function to another. A function of the standard library
+/// that was not inlined panics where it is called.
 pub(crate) fn sites(elf: &Path) -> Result<Vec<Site>> {
     let bytes = fs::read(elf).with_context(|| format!("cannot read {}", elf.display()))?;
     let file = object::File::parse(&*bytes)?;
-    let functions: Vec<_> = file
+    let mut functions: Vec<_> = file
         .symbols()
         .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.size() > 0)
         .map(|symbol| {
             // The lowest bit says that it is Thumb code.
             let start = symbol.address() & !1;
-            (start, start + symbol.size(), symbol.name().is_ok_and(only_panics))
+            Function { code: start..start + symbol.size(), panics: symbol.name().is_ok_and(only_panics) }
         })
         .collect();
-    let panics = |address: u64| {
-        functions.iter().any(|&(start, end, panics)| panics && (start..end).contains(&address))
-    };
+    let branches = branches(&file)?;
+    let loader = Loader::new(elf).map_err(|error| anyhow!("{error}"))?;
+    loop {
+        let mut sites = Vec::new();
+        let mut callees = Vec::new();
+        let panics =
+            |address| functions.iter().any(|function| function.panics && function.code.contains(&address));
+        for &(address, _) in branches.iter().filter(|&&(address, target)| panics(target) && !panics(address))
+        {
+            let site = Site { files: files_at(&loader, address)? };
+            if site.is_of_the_standard_library() {
+                callees.push(address);
+            } else {
+                sites.push(site);
+            }
+        }
+        if callees.is_empty() {
+            return Ok(sites);
+        }
+        for function in &mut functions {
+            function.panics |= callees.iter().any(|address| function.code.contains(address));
+        }
+    }
+}
 
+/// Every branch out of a function: where it is, and where it goes.
+fn branches(file: &object::File<'_>) -> Result<Vec<(u64, u64)>> {
     let text = file.section_by_name(".text").context("no .text")?;
     let code = text.data()?;
-    let loader = Loader::new(elf).map_err(|error| anyhow!("{error}"))?;
-    let mut sites = Vec::new();
+    let mut branches = Vec::new();
     let mut offset = 0;
     while let Some(&[one, two, three, four]) = code.get(offset..offset + 4) {
         let first = u16::from_le_bytes([one, two]);
@@ -59,12 +98,9 @@ pub(crate) fn sites(elf: &Path) -> Result<Vec<Site>> {
         let address = text.address() + offset as u64;
         // Instructions whose first half begins with 0b11101, 0b11110 or 0b11111 have two.
         offset += if first >> 11 >= 0b11101 { 4 } else { 2 };
-        let target = branch_target(address, first, second);
-        if target.is_some_and(panics) && !panics(address) {
-            sites.push(Site { files: files_at(&loader, address)? });
-        }
+        branches.extend(branch_target(address, first, second).map(|target| (address, target)));
     }
-    Ok(sites)
+    Ok(branches)
 }
 
 fn files_at(loader: &Loader, address: u64) -> Result<Vec<String>> {
@@ -116,5 +152,8 @@ mod tests {
         let site = Site { files: files.map(str::to_owned).to_vec() };
         assert!(site.is_from("/picoserve-"));
         assert!(!site.is_from("/b/"));
+        assert!(!site.is_of_the_standard_library());
+        let outlined = Site { files: vec!["/rustc/0/library/core/src/slice/sort/mod.rs".to_owned()] };
+        assert!(outlined.is_of_the_standard_library());
     }
 }
