@@ -47,7 +47,9 @@ extern "C" fn on_card() {
 }
 
 /// Milliseconds since the start. 64 bits: 32 would start again after seven weeks, in the middle of somebody's time-out.
-static UPTIME_MS: Mutex<Cell<u64>> = Mutex::new(Cell::new(0));
+static UPTIME_MS: Mutex<Cell<u64>> = Mutex::new(Cell::new(START_MS));
+/// For a test of what counts with 32 bits all the same, [`Moment`].
+const START_MS: u64 = if cfg!(feature = "late") { (1 << 32) - 12_000 } else { 0 };
 
 #[cortex_m_rt::exception]
 fn SysTick() {

@@ -19,17 +19,24 @@ pub(crate) struct Build {
     pub(crate) machine: Machine,
     /// Lose frames.
     pub(crate) lossy: bool,
+    /// Start the clock shortly before 32 bits of milliseconds are over.
+    pub(crate) late: bool,
 }
 
 impl Build {
     /// A program of the firmware itself.
     pub(crate) fn new(program: &'static str, machine: Machine) -> Self {
-        Self { package: "httpling-board", program, machine, lossy: false }
+        Self { package: "httpling-board", program, machine, lossy: false, late: false }
     }
 
     /// The same with a card that loses frames.
     pub(crate) fn lossy(self) -> Self {
         Self { lossy: true, ..self }
+    }
+
+    /// The same with a clock that is about to be seven weeks old.
+    pub(crate) fn late(self) -> Self {
+        Self { late: true, ..self }
     }
 }
 
@@ -42,17 +49,13 @@ pub(crate) struct Firmware {
 
 impl Firmware {
     pub(crate) fn build(compiler: &CrossCompiler, build: Build) -> Result<Self> {
-        let mut features = Vec::new();
-        if build.machine == Machine::Mps2An385 {
-            features.push("httpling-board/mps2-an385");
-        }
-        if build.lossy {
-            features.push("httpling-board/lossy");
-        }
+        let is_large = build.machine == Machine::Mps2An385;
+        let chosen = [(is_large, "mps2-an385"), (build.lossy, "lossy"), (build.late, "late")];
+        let chosen: Vec<_> =
+            chosen.iter().filter(|(is_chosen, _)| *is_chosen).map(|(_, name)| *name).collect();
+        let features: Vec<_> = chosen.iter().map(|name| format!("httpling-board/{name}")).collect();
         // One folder for each set of features: a build would replace the other's program.
-        let variant =
-            format!("{:?}{}", build.machine, if build.lossy { "-lossy" } else { "" }).to_lowercase();
-        let folder = compiler.target_folder().join(variant);
+        let folder = compiler.target_folder().join(format!("with-{}", chosen.join("-")));
         let mut command = compiler.cargo("build", &root().join("embedded-example"));
         command
             .args(["--quiet", "--release", "--package", build.package, "--bin", build.program])

@@ -99,11 +99,14 @@ const LOSSY: [Test; 5] = [
 pub(crate) fn run(compiler: &CrossCompiler) -> Result<()> {
     let host = Host::start()?;
     let main = Build::new("demo", Machine::Lm3s6965evb);
-    for build in [main, Build::new("demo", Machine::Mps2An385), main.lossy()] {
+    for build in [main, Build::new("demo", Machine::Mps2An385).late(), main.lossy()] {
         let firmware = Firmware::build(compiler, build)?;
         nothing_panics(&firmware)?;
         let emulator = Emulator::start(&firmware)?;
         let board = Subject { emulator, machine: build.machine, lossy: build.lossy, host: host.address };
+        if build.late {
+            board.run(("who came before the clock began again is not forgotten", clock_begins_again))?;
+        }
         let tests: &[Test] = if build.lossy { &LOSSY } else { &TESTS };
         for test in tests {
             board.run(*test)?;
@@ -502,15 +505,35 @@ fn beside_drops(board: &Subject, clients: usize) -> Result<()> {
     })
 }
 
-fn half_sent(board: &Subject) -> Result<()> {
-    let mut half = Vec::new();
-    for _ in 0..6 {
+/// So many clients in the middle of a head.
+fn half_heads(board: &Subject, count: usize) -> Result<Vec<Client>> {
+    let half = |_| {
         let mut client = board.connect()?;
         client.send(b"GET / HTTP/1.1\r\nHo")?;
-        half.push(client);
-    }
+        Ok(client)
+    };
+    (0..count).map(half).collect()
+}
+
+fn half_sent(board: &Subject) -> Result<()> {
+    let _half = half_heads(board, 6)?;
     // Each has a second; then the one that has had it longest goes. Who asks is not sent away to ask again.
     if board.lossy { board.answers() } else { board.answers_meanwhile() }
+}
+
+/// The first test after the start.
+fn clock_begins_again(board: &Subject) -> Result<()> {
+    // Seconds, when 32 bits of milliseconds are over.
+    const END: u64 = (1 << 32) / 1000;
+    let left = END.saturating_sub(board.figure("uptime_seconds")?);
+    thread::sleep(Duration::from_secs(left.saturating_sub(1)));
+    let _half = half_heads(board, 4)?;
+    thread::sleep(Duration::from_secs(3));
+    // Each socket is taken, by somebody who came before.
+    board.answers_meanwhile()?;
+    let uptime = board.figure("uptime_seconds")?;
+    ensure!(uptime > END, "{uptime} s are not seven weeks");
+    Ok(())
 }
 
 fn idle(board: &Subject) -> Result<()> {
