@@ -20,5 +20,7 @@ fn main() -> io::Result<()> {
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
     // Sections need not start at a page boundary: flash has no pages to map.
     println!("cargo::rustc-link-arg-bins=--nmagic");
+    // Without gaps between what is aligned differently.
+    println!("cargo::rustc-link-arg-bins=--sort-section=alignment");
     Ok(())
 }
