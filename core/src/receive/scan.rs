@@ -227,16 +227,16 @@ impl Scan {
     #[inline]
     pub(crate) fn go_on(&mut self, arrived: &[u8], config: &Config<'_>) -> Result<Step, RequestError> {
         if cfg!(target_pointer_width = "64") {
-            if self.state == State::Start
-                && let Some(step) = self.request_line_at_once(arrived, config)
-            {
-                return step;
-            }
             if self.state == State::Done {
                 return Ok(Step::End);
             }
             if self.position() == arrived.len() {
                 return Ok(Step::NeedMore);
+            }
+            if self.state == State::Start
+                && let Some(step) = self.request_line_at_once(arrived, config)
+            {
+                return step;
             }
         }
         loop {
@@ -411,17 +411,23 @@ impl Scan {
     ) -> Option<Result<Step, RequestError>> {
         self.limit = config.limits.request_line_bytes_max.min(LIMIT_MAX);
         let within = self.within_limit(arrived);
-        if !within.starts_with(b"GET ") {
-            return None;
-        }
-        (self.method, self.kept) = (Method::Get.index(), 4);
-        let at = octets::end_of_target(within, 4);
-        if at > 4 && within.get(at..).is_some_and(|rest| rest.starts_with(b" HTTP/1.1\r\n")) {
+        let start = if within.starts_with(b"GET ") { 4 } else { self.other_method(within)? };
+        self.kept = start as u32;
+        let at = octets::end_of_target(within, start);
+        if at > start && within.get(at..).is_some_and(|rest| rest.starts_with(b" HTTP/1.1\r\n")) {
             (self.mark, self.at) = (at as u32 + 1, at as u32 + 11);
             return Some(self.end_request_line(arrived, Version::Http11, config));
         }
         self.stop(State::Target, at);
         None
+    }
+
+    /// Where the target begins, behind a method that is whole and not GET, which is the one that stands first.
+    #[cold]
+    fn other_method(&mut self, within: &[u8]) -> Option<usize> {
+        let (method, _) = octets::split_once(within, b' ').filter(|(method, _)| octets::is_token(method))?;
+        self.method = Method::index_of(method);
+        Some(method.len() + 1)
     }
 
     /// Takes field lines, as long as they are whole, and tells `note` of each: for 64-bit registers. The rules go on from where
