@@ -326,12 +326,15 @@ impl Network {
         if matches!(seat.phase, Phase::Vacant | Phase::Closing | Phase::Leaving) {
             return false;
         }
-        let is_late = seat.since.elapsed_ms() > seat.phase.limit_ms();
-        if is_late && matches!(seat.phase, Phase::Silent | Phase::Idle) {
+        let has_news = seat.has_news(socket);
+        let was_silent = matches!(seat.phase, Phase::Silent | Phase::Idle);
+        // Who has spoken while another was served is in time, whenever we get round to listening.
+        let is_late = seat.since.elapsed_ms() > seat.phase.limit_ms() && !(was_silent && has_news);
+        if is_late && was_silent {
             socket.close();
             return true;
         }
-        if !is_late && !seat.has_news(socket) {
+        if !is_late && !has_news {
             return false;
         }
 
