@@ -10,6 +10,9 @@ mod size;
 mod client;
 mod browser;
 mod network_tests;
+mod subject;
+mod waiting_tests;
+mod mutated_tests;
 mod http_tests;
 
 use anyhow::Result;

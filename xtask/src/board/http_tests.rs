@@ -3,11 +3,9 @@
 #![allow(clippy::indexing_slicing, reason = "a test that panics has failed")]
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, thread};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -16,54 +14,13 @@ use super::browser;
 use super::client::{Answer, Client, persist, request};
 use super::emulator::Emulator;
 use super::firmware::{Build, Firmware};
+use super::mutated_tests::mutated;
 use super::panics;
-use crate::tools::{self, CrossCompiler, cargo};
+use super::subject::{Host, Subject};
+use super::waiting_tests as waiting;
+use crate::tools::{self, CrossCompiler};
 
 type Test = (&'static str, fn(&Subject) -> Result<()>);
-
-/// What is tested: a board, and beside it the same handler on this machine.
-struct Subject {
-    emulator: Emulator,
-    machine: Machine,
-    lossy: bool,
-    host: SocketAddr,
-}
-
-impl Subject {
-    fn connect(&self) -> Result<Client> {
-        Client::connect(self.emulator.address())
-    }
-
-    fn ask(&self, method: &str, target: &str) -> Result<Answer> {
-        self.connect()?.ask(method, target)
-    }
-
-    /// A figure from `/metrics`.
-    fn figure(&self, name: &str) -> Result<u64> {
-        let text = self.ask("GET", "/metrics")?.text();
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        Ok(value.with_context(|| format!("no {name} in {text}"))?.parse()?)
-    }
-
-    /// `/` answers.
-    fn answers(&self) -> Result<()> {
-        let answer = self.ask("GET", "/")?;
-        ensure!(answer.status() == 200, "{}", answer.head());
-        Ok(())
-    }
-
-    /// `/` answers, and not only when another connection has used up its patience.
-    fn answers_meanwhile(&self) -> Result<()> {
-        let started = Instant::now();
-        self.answers()?;
-        ensure!(started.elapsed() < HALF_A_TURN, "the answer took {} ms", started.elapsed().as_millis());
-        Ok(())
-    }
-}
-
-/// A connection that waits in its turn may do so for twice as long. It takes milliseconds where nobody waits: the rest is for
-/// machines that are busy otherwise.
-const HALF_A_TURN: Duration = Duration::from_secs(5);
 
 /// For every board.
 const TESTS: [Test; 18] = [
@@ -75,15 +32,15 @@ const TESTS: [Test; 18] = [
     ("requests in many pieces are put together", pieces),
     ("a line or fields that do not fit are refused", too_long),
     ("lengths of 33 bits and more are not cut", long_lengths),
-    ("a slow reader of /big keeps nobody waiting", slow_reader),
-    ("a client that asks and does not read keeps nobody waiting", deaf),
-    ("a dripping PUT keeps nobody waiting", dripping),
-    ("content that does not come keeps others waiting for a moment only", stalled),
-    ("content in drops keeps others waiting for a moment only", dropping),
-    ("content in drops on all connections locks nobody out", all_dropping),
-    ("half-sent heads make room", half_sent),
-    ("idle connections make room", idle),
-    ("a browser's six connections are served beside four idle ones", browser_beside_idle),
+    ("a slow reader of /big keeps nobody waiting", waiting::slow_reader),
+    ("a client that asks and does not read keeps nobody waiting", waiting::deaf),
+    ("a dripping PUT keeps nobody waiting", waiting::dripping),
+    ("content that does not come keeps others waiting for a moment only", waiting::stalled),
+    ("content in drops keeps others waiting for a moment only", waiting::dropping),
+    ("content in drops on all connections locks nobody out", waiting::all_dropping),
+    ("half-sent heads make room", waiting::half_sent),
+    ("idle connections make room", waiting::idle),
+    ("a browser's six connections are served beside four idle ones", waiting::browser_beside_idle),
     ("resets leave no trace", resets),
 ];
 
@@ -91,9 +48,9 @@ const TESTS: [Test; 18] = [
 const LOSSY: [Test; 5] = [
     ("curl is served", curl),
     ("requests in one piece are answered in order", pipelining),
-    ("half-sent heads make room", half_sent),
-    ("idle connections make room", idle),
-    ("a browser's six connections are served beside four idle ones", browser_beside_idle),
+    ("half-sent heads make room", waiting::half_sent),
+    ("idle connections make room", waiting::idle),
+    ("a browser's six connections are served beside four idle ones", waiting::browser_beside_idle),
 ];
 
 pub(crate) fn run(compiler: &CrossCompiler) -> Result<()> {
@@ -105,14 +62,17 @@ pub(crate) fn run(compiler: &CrossCompiler) -> Result<()> {
         let emulator = Emulator::start(&firmware)?;
         let board = Subject { emulator, machine: build.machine, lossy: build.lossy, host: host.address };
         if build.late {
-            board.run(("who came before the clock began again is not forgotten", clock_begins_again))?;
+            board.run((
+                "who came before the clock began again is not forgotten",
+                waiting::clock_begins_again,
+            ))?;
         }
         let tests: &[Test] = if build.lossy { &LOSSY } else { &TESTS };
         for test in tests {
             board.run(*test)?;
         }
         if build.machine == Machine::Lm3s6965evb && !build.lossy {
-            board.run(("a request at the last moment is heard", last_moment))?;
+            board.run(("a request at the last moment is heard", waiting::last_moment))?;
             board.run(("the page is read and clicked in a browser", in_browser))?;
             board.run(("ten thousand requests, mutated, bring nothing about", mutated))?;
         }
@@ -139,43 +99,6 @@ impl Subject {
         let result = persist(self.lossy, || test(self));
         println!("{:?}: {name}: {:.2} s", self.machine, started.elapsed().as_secs_f32());
         result.with_context(|| format!("`{name}` failed; the board's log: {}", self.emulator.log()))
-    }
-}
-
-/// The same handler on this machine.
-struct Host {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Host {
-    fn start() -> Result<Self> {
-        tools::run(cargo().args(["build", "--quiet", "--package", "httpling", "--example", "demo"]))?;
-        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| tools::root().join("target"), Into::into);
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let child = Command::new(target.join("debug/examples/demo"))
-            .arg(address.port().to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("cannot start the demo on this machine")?;
-        let host = Self { child, address };
-        for _ in 0..200 {
-            if Client::connect(address).is_ok() {
-                return Ok(host);
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        bail!("the demo on this machine does not answer")
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -406,206 +329,6 @@ fn long_lengths(board: &Subject) -> Result<()> {
     Ok(())
 }
 
-fn slow_reader(board: &Subject) -> Result<()> {
-    let mut slow = board.connect()?;
-    slow.send(&request("GET", "/big", "", b""))?;
-    thread::sleep(Duration::from_millis(100));
-    for _ in 0..20 {
-        board.answers_meanwhile()?;
-    }
-    let answer = slow.answer("GET")?;
-    ensure!(answer.content.len() == 1 << 20, "{} bytes", answer.content.len());
-    let is_right = |(position, byte): (usize, &u8)| usize::from(*byte) == 32 + position % 64;
-    ensure!(answer.content.iter().enumerate().all(is_right), "bytes are missing or twice there");
-    Ok(())
-}
-
-fn deaf(board: &Subject) -> Result<()> {
-    // More answers than there is room for on their way, which is some megabytes where nobody reads.
-    const REQUESTS: usize = 20_000;
-    let bytes = request("POST", "/echo", "", &[b'a'; 300]);
-    let mut deaf = board.connect()?;
-    let mut sender = deaf.try_clone()?;
-    let sending = thread::spawn(move || (0..REQUESTS).try_for_each(|_| sender.send(&bytes)));
-    let mut before = 0;
-    // Until no more of them are answered.
-    loop {
-        board.answers_meanwhile()?;
-        let answered = board.figure("requests_total")?;
-        if answered == before + 2 {
-            break;
-        }
-        before = answered;
-        thread::sleep(Duration::from_millis(100));
-    }
-    for _ in 0..20 {
-        board.answers_meanwhile()?;
-    }
-    // What it was to hear has waited for it, as long as nobody else needed its socket.
-    for _ in 0..REQUESTS {
-        ensure!(deaf.answer("POST")?.status() == 200);
-    }
-    sending.join().unwrap_or_else(|_| bail!("the sender panicked"))
-}
-
-fn dripping(board: &Subject) -> Result<()> {
-    let mut slow = board.connect()?;
-    slow.send(b"PUT /led HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\no")?;
-    thread::sleep(Duration::from_millis(50));
-    for _ in 0..10 {
-        let started = Instant::now();
-        board.answers_meanwhile()?;
-        thread::sleep(Duration::from_millis(50).saturating_sub(started.elapsed()));
-    }
-    slow.send(b"n")?;
-    ensure!(slow.answer("PUT")?.status() == 204);
-    Ok(())
-}
-
-fn stalled(board: &Subject) -> Result<()> {
-    let mut slow = board.connect()?;
-    slow.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nHe")?;
-    thread::sleep(Duration::from_millis(50));
-    board.answers_meanwhile()?;
-    board.answers_meanwhile()
-}
-
-fn dropping(board: &Subject) -> Result<()> {
-    beside_drops(board, 1)
-}
-
-fn all_dropping(board: &Subject) -> Result<()> {
-    beside_drops(board, 4)
-}
-
-/// Asks while clients send content to `/echo`, a chunk of one octet every few milliseconds, and begin again when they are cut off.
-fn beside_drops(board: &Subject, clients: usize) -> Result<()> {
-    let is_over = AtomicBool::new(false);
-    let drip = || -> Result<()> {
-        let mut client = board.connect()?;
-        client.send(&request("POST", "/echo", "Transfer-Encoding: chunked\r\n", b""))?;
-        while !is_over.load(Ordering::Relaxed) {
-            client.send(b"1\r\nx\r\n")?;
-            thread::sleep(Duration::from_millis(3));
-        }
-        Ok(())
-    };
-    thread::scope(|scope| {
-        for _ in 0..clients {
-            scope.spawn(|| {
-                while !is_over.load(Ordering::Relaxed) {
-                    // To be cut off is what it is there for.
-                    let _ = drip();
-                }
-            });
-        }
-        thread::sleep(Duration::from_millis(200));
-        let answers = (0..5).try_for_each(|_| board.answers());
-        is_over.store(true, Ordering::Relaxed);
-        answers
-    })
-}
-
-/// So many clients in the middle of a head.
-fn half_heads(board: &Subject, count: usize) -> Result<Vec<Client>> {
-    let half = |_| {
-        let mut client = board.connect()?;
-        client.send(b"GET / HTTP/1.1\r\nHo")?;
-        Ok(client)
-    };
-    (0..count).map(half).collect()
-}
-
-/// Asks on a connection that has been idle for almost as long as it may be, while others have the turn until that time is over.
-fn last_moment(board: &Subject) -> Result<()> {
-    // On a busy machine a request can come too late indeed; where the board is wrong, each is lost.
-    for _ in 0..3 {
-        let mut clients = (0..4).map(|_| board.connect()).collect::<Result<Vec<_>>>()?;
-        clients.iter_mut().try_for_each(|client| client.ask("GET", "/led").map(drop))?;
-        thread::sleep(Duration::from_millis(14_500));
-        let [client, others @ ..] = &mut *clients else { bail!("there are four") };
-        for other in others {
-            // Each takes half a second.
-            other.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\na")?;
-        }
-        thread::sleep(Duration::from_millis(50));
-        if client.ask("GET", "/led").is_ok_and(|answer| answer.status() == 200) {
-            return Ok(());
-        }
-    }
-    bail!("none of three was answered")
-}
-
-fn half_sent(board: &Subject) -> Result<()> {
-    let mut result = Ok(());
-    // As long as connections of the test before are about to end, who asks may be one too many to wait in the driver, and is sent
-    // away to ask again, six seconds later. Where the board is wrong, each time.
-    for _ in 0..3 {
-        let half = half_heads(board, 6)?;
-        // Each has a second; then the one that has had it longest goes.
-        result = if board.lossy { board.answers() } else { board.answers_meanwhile() };
-        if result.is_ok() {
-            break;
-        }
-        drop(half);
-        thread::sleep(Duration::from_secs(3));
-    }
-    result
-}
-
-/// The first test after the start.
-fn clock_begins_again(board: &Subject) -> Result<()> {
-    // Seconds, when 32 bits of milliseconds are over.
-    const END: u64 = (1 << 32) / 1000;
-    let left = END.saturating_sub(board.figure("uptime_seconds")?);
-    thread::sleep(Duration::from_secs(left.saturating_sub(1)));
-    let _half = half_heads(board, 4)?;
-    thread::sleep(Duration::from_secs(3));
-    // Each socket is taken, by somebody who came before.
-    board.answers_meanwhile()?;
-    let uptime = board.figure("uptime_seconds")?;
-    ensure!(uptime > END, "{uptime} s are not seven weeks");
-    Ok(())
-}
-
-fn idle(board: &Subject) -> Result<()> {
-    let mut clients = Vec::new();
-    for _ in 0..10 {
-        let mut client = board.connect()?;
-        client.ask("GET", "/led")?;
-        clients.push(client);
-    }
-    board.answers()?;
-    if board.lossy {
-        return Ok(());
-    }
-    // The youngest of them are still there.
-    let youngest = clients.last_mut().context("there are ten")?;
-    ensure!(youngest.ask("GET", "/led")?.status() == 200);
-    Ok(())
-}
-
-fn browser_beside_idle(board: &Subject) -> Result<()> {
-    let mut idle = Vec::new();
-    for _ in 0..4 {
-        let mut client = board.connect()?;
-        client.ask("GET", "/led")?;
-        idle.push(client);
-    }
-    thread::scope(|scope| {
-        let asking = |_| {
-            scope.spawn(|| -> Result<Client> {
-                let mut client = board.connect()?;
-                ensure!(client.ask("GET", "/")?.status() == 200);
-                Ok(client)
-            })
-        };
-        let six: Vec<_> = (0..6).map(asking).collect();
-        six.into_iter()
-            .try_for_each(|client| client.join().unwrap_or_else(|_| bail!("a client panicked")).map(drop))
-    })
-}
-
 fn resets(board: &Subject) -> Result<()> {
     for _ in 0..30 {
         let mut client = board.connect()?;
@@ -623,86 +346,4 @@ fn in_browser(board: &Subject) -> Result<()> {
         ensure!(led == expected, "the LED is {led}, not {expected}");
         Ok(())
     })
-}
-
-/// Requests with a few bytes changed, lost, doubled or moved: always the same ones, and twice.
-fn mutated(board: &Subject) -> Result<()> {
-    let models = [
-        request("GET", "/", "Accept: */*\r\nConnection: keep-alive\r\n", b""),
-        request("HEAD", "/hello_from_browser?a=b", "", b""),
-        request("PUT", "/led", "", b"on"),
-        request("POST", "/echo", "Expect: 100-continue\r\n", b"content"),
-        b"POST /echo HTTP/1.1\r\nHost: [::1]:80\r\nTransfer-Encoding: chunked\r\n\r\n3;a=\"b\"\r\nabc\r\n0\r\nT: x\r\n\r\n"
-            .to_vec(),
-        b"GET http://a/metrics HTTP/1.0\r\n\r\n".to_vec(),
-    ];
-    send_mutated(board, &models)?;
-    let free = board.figure("free_stack_bytes")?;
-    // What leaks, or goes deeper each time, needs more for the same again.
-    send_mutated(board, &models)?;
-    let left = board.figure("free_stack_bytes")?;
-    ensure!(left + INTERRUPT_BYTES >= free, "{free} B of stack were free, and now {left}");
-    Ok(())
-}
-
-/// An interrupt may have come at the deepest place in the second round alone: what the processor and the handler push.
-const INTERRUPT_BYTES: u64 = 64;
-
-fn send_mutated(board: &Subject, models: &[Vec<u8>]) -> Result<()> {
-    let mut random = Random(0x2545_f491_4f6c_dd1d);
-    let started = Instant::now();
-    for round in 0..10_000 {
-        let mut bytes = models[random.below(models.len())].clone();
-        if random.below(4) == 0 {
-            bytes.extend_from_slice(&models[random.below(models.len())]);
-        }
-        for _ in 0..=random.below(4) {
-            mutate(&mut bytes, &mut random);
-        }
-        let mut client = board.connect()?;
-        client.send(&bytes)?;
-        client.end()?;
-        let answer = client.until_end()?;
-        ensure!(
-            answer.is_empty() || answer.starts_with(b"HTTP/1.1 "),
-            "round {round}: to {:?} the answer is {:?}",
-            String::from_utf8_lossy(&bytes),
-            String::from_utf8_lossy(&answer)
-        );
-        ensure!(started.elapsed() < Duration::from_secs(300), "only {round} requests in five minutes");
-    }
-    Ok(())
-}
-
-fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
-    const TELLING: &[u8] = b"\r\n\t :;,=\"0123456789abcfABCF\x00\x7f\x80\xff/%?[]*+-";
-    if bytes.is_empty() {
-        return;
-    }
-    let at = random.below(bytes.len());
-    let telling = TELLING[random.below(TELLING.len())];
-    match random.below(6) {
-        0 => bytes[at] = telling,
-        1 => bytes.insert(at, telling),
-        2 => drop(bytes.remove(at)),
-        3 => bytes[at] ^= 1 << random.below(8),
-        4 => {
-            let end = bytes.len().min(at + random.below(20));
-            let doubled = bytes[at..end].to_vec();
-            bytes.splice(at..at, doubled);
-        }
-        _ => bytes.truncate(at),
-    }
-}
-
-/// Marsaglia's xorshift.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 32).unwrap_or_default() % limit.max(1)
-    }
 }
