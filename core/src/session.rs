@@ -202,6 +202,8 @@ impl<'b> Session<'b> {
     /// Does all that can be done with the bytes that have arrived: handles every request whose head is complete, and
     /// writes what they answer in one piece. Waits only where a handler does: for content that has not arrived, and for
     /// a client that does not take what the buffers do not hold.
+    // Woven into a server's loop: after a system call each return costs more than what it returns from.
+    #[cfg_attr(target_pointer_width = "64", inline)]
     pub fn advance(&mut self, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) -> Progress {
         let progress = loop {
             match self.step(Drive::Ready, wire, handler) {
@@ -550,6 +552,7 @@ impl<'b> Session<'b> {
     }
 
     /// Writes what has collected.
+    #[cfg_attr(target_pointer_width = "64", inline)] // As `advance`.
     fn write_collected(&mut self, wire: &mut dyn Wire) {
         let result = wire::write_all(wire, self.output.as_bytes());
         self.output.truncate(0);
@@ -559,6 +562,7 @@ impl<'b> Session<'b> {
     }
 
     /// Before the client is waited for, here or by the owner: it gets all that was said, also what the stream holds back.
+    #[cfg_attr(target_pointer_width = "64", inline)] // As `advance`.
     fn hand_over(&mut self, wire: &mut dyn Wire) {
         self.write_collected(wire);
         if !matches!(self.connection.close_reason(), Some(CloseReason::Transport(_)))

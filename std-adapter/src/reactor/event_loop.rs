@@ -173,7 +173,7 @@ pub(super) fn serve_beside<H: Handler>(reactor: &Arc<Reactor<H>>, errand: Errand
     let began = Instant::now();
     let before = Before { stage: Stage::Idle, now: reactor.now() };
     let service = Service { peer: &mut peer, call: Call::Ready, before, tools, desk: &desk };
-    let outcome = service.serve();
+    let outcome = service.serve_apart();
     if let Some(kind) = desk.timed_kind() {
         if began.elapsed() < monitor::TICK {
             reactor.kinds.saw_no_wait(kind);

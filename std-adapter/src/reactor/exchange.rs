@@ -4,6 +4,8 @@
 //!   recv ─► Session::advance ─► (handler) ─► one send ─► what does it wait for?
 //! ```
 
+#![allow(clippy::inline_always)] // Woven into the loop, as [`serve`](super::serve) is, and for the same reason.
+
 use super::Handler;
 use super::desk::Desk;
 use super::guard::Guard;
@@ -45,6 +47,7 @@ pub(super) enum End {
 }
 
 impl<H: Handler> Exchange<'_, '_, H> {
+    #[inline(always)]
     pub(super) fn run(&mut self, call: Call, desk: &Desk<'_, H>) -> End {
         match call {
             Call::Ready => {}
@@ -52,48 +55,55 @@ impl<H: Handler> Exchange<'_, '_, H> {
             // What has just arrived is served.
             Call::Close => self.readiness.add(Readiness::READ),
         }
-        for _ in 0..ROUNDS {
-            let takes_more = self.takes_more();
-            if takes_more && self.readiness.has(Readiness::READ) {
-                if let Err(kind) = self.read(desk) {
-                    return End::Progress(Progress::Close(CloseReason::Transport(kind)));
+        let (mut rounds, mut is_over) = (0, false);
+        loop {
+            if !is_over && self.takes_more() {
+                if self.readiness.has(Readiness::READ) {
+                    if let Err(kind) = self.read(desk) {
+                        return End::Progress(Progress::Close(CloseReason::Transport(kind)));
+                    }
+                    if self.session.pending().len() == self.full {
+                        is_over = self.is_refused(2 * self.full, desk);
+                        if !is_over {
+                            return End::Grow;
+                        }
+                    }
                 }
-                if self.session.pending().len() == self.full {
-                    return self.keep(2 * self.full, desk).unwrap_or(End::Grow);
+                if let Some(why) = self.belongs_beside(desk) {
+                    return End::Thread(why);
                 }
-            }
-            if let Some(why) = self.belongs_beside(desk).filter(|_| takes_more) {
-                return End::Thread(why);
             }
             let progress = self.advance();
-            if progress != Progress::NeedBytes || self.stream.has_unsent() {
+            if is_over || progress != Progress::NeedBytes || self.stream.has_unsent() {
                 return End::Progress(progress);
             }
+            rounds += 1;
+            let has_more = self.readiness.has(Readiness::READ);
             if *self.ended {
                 self.session.end_of_stream(&mut self.stream, &mut self.guard);
-                return End::Progress(self.advance());
-            }
-            if self.readiness.has(Readiness::READ) {
+            } else if has_more && rounds < ROUNDS {
                 continue;
-            }
-            if call == Call::Close {
+            } else if call == Call::Close && !has_more {
                 self.session.close();
-                return End::Progress(self.advance());
+            } else if !self.is_refused(self.session.pending().len(), desk) {
+                return End::Progress(Progress::NeedBytes);
             }
-            break;
+            // What it says now is the last.
+            is_over = true;
         }
-        self.keep(self.session.pending().len(), desk).unwrap_or(End::Progress(Progress::NeedBytes))
     }
 
-    /// So much memory is wanted for what has not come whole. If there is none, that is the end of it.
-    fn keep(&mut self, wanted: usize, desk: &Desk<'_, H>) -> Option<End> {
-        if desk.reactor.lent.allows(self.held, wanted) || !self.session.connection().is_in_head() {
-            return None;
+    /// Is there no memory for so much that has not come whole? That is the end of it.
+    fn is_refused(&mut self, wanted: usize, desk: &Desk<'_, H>) -> bool {
+        let is_refused =
+            !desk.reactor.lent.allows(self.held, wanted) && self.session.connection().is_in_head();
+        if is_refused {
+            self.session.overloaded(&mut self.stream, &mut self.guard);
         }
-        self.session.overloaded(&mut self.stream, &mut self.guard);
-        Some(End::Progress(self.advance()))
+        is_refused
     }
 
+    #[inline(always)]
     fn advance(&mut self) -> Progress {
         let progress = self.session.advance(&mut self.stream, &mut self.guard);
         if self.stream.has_read() {
@@ -113,6 +123,7 @@ impl<H: Handler> Exchange<'_, '_, H> {
     }
 
     /// Reads what is there, or as much of it as there is room for.
+    #[inline(always)]
     fn read(&mut self, desk: &Desk<'_, H>) -> Result<(), ErrorKind> {
         let free = self.session.free_input();
         if free.is_empty() {

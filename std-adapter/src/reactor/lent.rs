@@ -19,7 +19,9 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn by<H>(peer: &Peer<H>) -> Self {
         let bytes = peer.pending.capacity() + peer.unsent.capacity();
-        if peer.unsent.is_empty() && !peer.connection.is_sending() {
+        if bytes == 0 {
+            Self::default()
+        } else if peer.unsent.is_empty() && !peer.connection.is_sending() {
             Self { pending: bytes, unsent: 0 }
         } else {
             Self { pending: 0, unsent: bytes }

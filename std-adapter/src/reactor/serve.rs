@@ -1,6 +1,12 @@
 //! Does with one connection all that can be done now.
 //!
 //! No lock is held here: what happens takes as long as the handler does.
+//!
+//! What each request needs of this is woven into the loop. Where the kernel guards its own returns, a system call takes from the
+//! processor what it knows of ours, so that to return from a function that was entered before the call costs as much as many
+//! instructions.
+
+#![allow(clippy::inline_always)] // That is why.
 
 use super::desk::Desk;
 use super::exchange::{End, Exchange};
@@ -78,17 +84,36 @@ pub(super) struct Service<'a, 'b, H> {
 
 impl<H: Handler> Service<'_, '_, H> {
     /// Does all that can be done now.
+    #[inline(always)]
     pub(super) fn serve(mut self) -> Outcome {
         let held = Held::by(self.peer);
-        let outcome = self.go_on();
+        let call = self.call;
+        let mut outcome = match self.comes_first() {
+            Some(outcome) => outcome,
+            None => self.exchange(),
+        };
+        // The poller tells of room only when a good part of the socket's buffer is free, for which a slow client may need
+        // longer than it is given. Whether it has taken anything at all is found out by trying.
+        let took_nothing = matches!(outcome, Outcome::Rest { stage: Stage::Writing, moved: false });
+        if call == Call::TimedOut && took_nothing {
+            outcome = self.cut();
+        }
         let holds = if outcome == Outcome::Gone { Held::default() } else { Held::by(self.peer) };
         self.desk.reactor.lend(held, holds);
         outcome
     }
 
-    fn go_on(&mut self) -> Outcome {
+    /// As [`serve`](Self::serve), for who waits on a thread of his own.
+    #[inline(never)] // Once is enough of what is woven in.
+    pub(super) fn serve_apart(self) -> Outcome {
+        self.serve()
+    }
+
+    /// What is to be done before its client is listened to. `None` when nothing is, any more.
+    #[inline(always)]
+    fn comes_first(&mut self) -> Option<Outcome> {
         if self.peer.speaker == Speaker::Nobody {
-            return self.end();
+            return Some(self.end());
         }
         if self.call == Call::TimedOut {
             if self.is_in_turn() {
@@ -98,8 +123,8 @@ impl<H: Handler> Service<'_, '_, H> {
             }
         }
         match self.before.stage {
-            Stage::Lingering if self.call == Call::Ready => return self.linger(),
-            Stage::Lingering => return Outcome::Gone,
+            Stage::Lingering if self.call == Call::Ready => return Some(self.linger()),
+            Stage::Lingering => return Some(Outcome::Gone),
             Stage::Writing => return self.write(),
             // It has sent so much that it was the others' turn.
             _ if self.peer.connection.is_sending() => return self.write(),
@@ -108,13 +133,13 @@ impl<H: Handler> Service<'_, '_, H> {
         if self.peer.speaker == Speaker::Proxy
             && let Some(outcome) = self.hear_proxy()
         {
-            return outcome;
+            return Some(outcome);
         }
         if self.peer.handler.is_none() {
             let (reactor, address) = (self.desk.reactor, self.peer.address);
             self.peer.handler = contained(reactor, address, || (reactor.factory)(address)).flatten();
         }
-        self.exchange()
+        None
     }
 
     /// Is it in the middle of what it does, and waits for its turn alone? The deadline was that of what it did before.
@@ -161,6 +186,7 @@ impl<H: Handler> Service<'_, '_, H> {
     }
 
     /// Reads, and answers what has arrived whole.
+    #[inline(always)]
     fn exchange(&mut self) -> Outcome {
         let (peer, tools) = (&mut *self.peer, &mut *self.tools);
         let Some(handler) = &mut peer.handler else { return Outcome::Gone };
@@ -249,21 +275,14 @@ impl<H: Handler> Service<'_, '_, H> {
         Outcome::Rest { stage: Stage::Writing, moved: sending.sent > 0 || begins }
     }
 
-    /// Goes on with a response that waited for room.
-    fn write(&mut self) -> Outcome {
+    /// Goes on with a response that waited for room. `None` when what was said is sent.
+    fn write(&mut self) -> Option<Outcome> {
         let elapsed = Duration::from_millis(self.before.now.saturating_sub(self.peer.since));
         if self.desk.rates().write_patience(self.peer.written, elapsed).is_none() {
-            return self.cut();
+            return Some(self.cut());
         }
-        let call = std::mem::replace(&mut self.call, Call::Ready);
-        let outcome = self.send_unsent().unwrap_or_else(|| self.exchange());
-        // The poller tells of room only when a good part of the socket's buffer is free, for which a slow client may need
-        // longer than it is given. Whether it has taken anything at all is found out by trying.
-        let took_nothing = matches!(outcome, Outcome::Rest { stage: Stage::Writing, moved: false });
-        if call == Call::TimedOut && took_nothing {
-            return self.cut();
-        }
-        outcome
+        self.call = Call::Ready;
+        self.send_unsent()
     }
 
     /// Ends a connection whose client takes its response too slowly.
