@@ -15,7 +15,7 @@ use super::helm::Helm;
 use super::message::{Errand, Inbox, Message};
 use super::monitor::{self, Worker};
 use super::peer::{Call, Peer};
-use super::poller::{Occurrence, Poller, Readiness, Socket, WAKER, listener_of};
+use super::poller::{Occurrence, Poller, Readiness, Socket, listener_of};
 use super::serve::{Before, Outcome, Service, Tools};
 use super::slab::{Key, Slab, Slot, Stage};
 use super::spare::{Given, Work};
@@ -33,7 +33,9 @@ use std::time::{Duration, Instant};
 const LAST_MS: u64 = 1000;
 
 /// A loop, as other threads see it.
+/// (The alignment keeps loops out of each other's cache lines.)
 #[derive(Debug)]
+#[repr(align(128))]
 pub(super) struct Loop<H> {
     helm: Helm<State<H>>,
     pub(super) inbox: Inbox<H>,
@@ -205,16 +207,13 @@ impl<H: Handler> State<H> {
     /// The next connection to be served: waits for it. `None` when the loop has ended.
     fn next(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>, index: usize) -> Option<Task<H>> {
         loop {
-            while let Some(Occurrence { token, readiness }) =
-                self.occurrences.get(self.next_occurrence).copied()
-            {
+            while let Some(Occurrence { token, .. }) = self.occurrences.get(self.next_occurrence).copied() {
                 self.next_occurrence += 1;
-                if token == WAKER {
-                    continue;
-                }
                 if let Some(queue) = listener_of(token) {
                     self.accept(reactor, this, index, queue);
-                } else if let Some(task) = self.on_socket(token, readiness) {
+                } else if let Some(slot) = self.slab.of_event(token)
+                    && let Some(task) = slot.task(Call::Ready, self.now)
+                {
                     return Some(task);
                 }
             }
@@ -277,6 +276,7 @@ impl<H: Handler> State<H> {
         if let Some(began) = began {
             self.mind_door(reactor, began);
         }
+        self.tell();
         let before = std::mem::replace(&mut self.now, reactor.now());
         if self.now != before {
             time_passed();
@@ -300,20 +300,14 @@ impl<H: Handler> State<H> {
         (next != never).then(|| Duration::from_millis(next.saturating_sub(self.now) + TICK_MS + 1))
     }
 
-    fn on_socket(&mut self, token: u64, readiness: Readiness) -> Option<Task<H>> {
-        let now = self.now;
-        let slot = self.slab.of_event(token)?;
-        let Some(peer) = &mut slot.peer else {
-            slot.readiness.add(readiness);
-            return None;
-        };
-        peer.readiness.add(readiness);
-        peer.readiness.remove(Readiness::WRITE);
-        if readiness.has(wanted(slot.stage)) && !slot.awaits_turn {
-            slot.task(Call::Ready, now)
-        } else {
-            None
-        }
+    /// Tells each connection what has happened to its socket, before the first one is served: so the memory of all of them is
+    /// asked for at once. What nobody waits for is done with then.
+    fn tell(&mut self) {
+        let slab = &mut self.slab;
+        self.occurrences.retain(|&Occurrence { token, readiness }| {
+            let is_listeners = listener_of(token).is_some();
+            is_listeners || slab.of_event(token).is_some_and(|slot| slot.has_happened(readiness))
+        });
     }
 
     fn task(&mut self, key: Key, call: Call) -> Option<Task<H>> {
@@ -339,7 +333,7 @@ impl<H: Handler> State<H> {
             Outcome::Rest { stage, moved } => {
                 if !slot.settled && matches!(stage, Stage::Idle | Stage::Content | Stage::Writing) {
                     if let Some(other) = reactor.place_elsewhere(index) {
-                        return self.pass_on(this, other, key, peer, stage);
+                        return self.pass_on(this, other, key, *peer, stage);
                     }
                     slot.settled = true;
                 }
@@ -366,7 +360,7 @@ impl<H: Handler> State<H> {
                 // Who asks faster than he is answered never rests.
                 if !slot.settled && peer.is_between_requests() {
                     if let Some(other) = reactor.place_elsewhere(index) {
-                        return self.pass_on(this, other, key, peer, Stage::Idle);
+                        return self.pass_on(this, other, key, *peer, Stage::Idle);
                     }
                     slot.settled = true;
                 }
@@ -401,7 +395,7 @@ impl<H: Handler> State<H> {
 
     fn on_message(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>, index: usize, message: Message<H>) {
         match message {
-            Message::Settles { peer, stage } => self.take_in(reactor, this, peer, stage),
+            Message::Settles { peer, stage } => self.take_in(reactor, this, Box::new(peer), stage),
             Message::Back { key, peer, outcome } => self.settle(reactor, this, index, key, peer, outcome),
             Message::Refuse { key, mut peer } => {
                 peer.refused = true;
@@ -470,6 +464,17 @@ fn wanted(stage: Stage) -> Readiness {
 }
 
 impl<H> Slot<H> {
+    /// Keeps in mind what has happened to the socket. Does the connection wait for it?
+    fn has_happened(&mut self, readiness: Readiness) -> bool {
+        let Some(peer) = &mut self.peer else {
+            self.readiness.add(readiness);
+            return false;
+        };
+        peer.readiness.add(readiness);
+        peer.readiness.remove(Readiness::WRITE);
+        readiness.has(wanted(self.stage)) && !self.awaits_turn
+    }
+
     /// Takes the connection out, to be served.
     fn task(&mut self, call: Call, now: u64) -> Option<Task<H>> {
         let before = Before { stage: self.stage, now };

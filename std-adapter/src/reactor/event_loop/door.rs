@@ -135,7 +135,7 @@ impl<H: Handler> State<H> {
         this: &Loop<H>,
         other: &Loop<H>,
         key: Key,
-        mut peer: Box<Peer<H>>,
+        mut peer: Peer<H>,
         stage: Stage,
     ) {
         self.wheel.clear(key.slot);
