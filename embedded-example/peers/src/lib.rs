@@ -70,11 +70,15 @@ pub fn weigh_async<F: Future>(serve: impl Fn(Connection) -> F) -> ! {
     end()
 }
 
-/// Weighs a server that returns when the connection ends. `state` is what it keeps of one between two requests.
-pub fn weigh_blocking(state: usize, mut serve: impl FnMut(Connection)) -> ! {
+/// Weighs a server that returns when the connection ends. What it keeps of one between two requests is made anew for each, and is
+/// no stack: as with the others, whose futures have it.
+pub fn weigh_blocking<S>(new: impl Fn() -> S, mut serve: impl FnMut(&mut S, &mut Connection)) -> ! {
     start();
-    report(|requests, request| weigh(|| serve(Connection::new(request, requests))));
-    line("state", state);
+    report(|requests, request| {
+        let (mut state, mut stream) = (new(), Connection::new(request, requests));
+        weigh(|| serve(&mut state, &mut stream))
+    });
+    line("state", size_of::<S>());
     end()
 }
 

@@ -13,11 +13,14 @@ use httpling_peers::weigh_blocking;
 #[cortex_m_rt::entry]
 fn main() -> ! {
     let Some(buffer) = singleton!(: [u8; 1024] = [0; 1024]) else { board::restart_after("started twice") };
-    weigh_blocking(0, |mut connection| {
-        while let Ok(length @ 1..) = connection.read(buffer) {
-            let _ = connection.write(buffer.get(..length).unwrap_or_default());
-        }
-    })
+    weigh_blocking(
+        || (),
+        |(), connection| {
+            while let Ok(length @ 1..) = connection.read(buffer) {
+                let _ = connection.write(buffer.get(..length).unwrap_or_default());
+            }
+        },
+    )
 }
 
 #[panic_handler]

@@ -16,15 +16,15 @@ use httpling_peers::{self as peers, weigh_blocking};
 static CONFIG: Config<'static> = Config { error_page: None, ..Config::DEFAULT };
 
 /// As the board's: what is written is on its way, so there is nothing to flush.
-struct Stream(peers::Connection);
+struct Stream<'a>(&'a mut peers::Connection);
 
-impl Wire for Stream {
+impl Wire for Stream<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
-        Read::read(&mut self.0, buffer).map_err(|error| match error {})
+        Read::read(self.0, buffer).map_err(|error| match error {})
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
-        Write::write(&mut self.0, bytes).map_err(|error| match error {})
+        Write::write(self.0, bytes).map_err(|error| match error {})
     }
 }
 
@@ -34,13 +34,12 @@ fn main() -> ! {
     let output = singleton!(: [u8; 512] = [0; 512]);
     let (Some(input), Some(output)) = (input, output) else { board::restart_after("started twice") };
     // As in the board's loop: a connection is put together when bytes have come, and taken apart again.
-    weigh_blocking(size_of::<Connection>(), |stream| {
-        let mut connection = Connection::new();
+    weigh_blocking(Connection::new, |connection, stream| {
         let mut stream = Stream(stream);
         while let Ok(arrived @ 1..) = stream.read(input) {
-            let mut session = Session::resume(connection, (input, arrived), output, &CONFIG);
+            let mut session = Session::resume(*connection, (input, arrived), output, &CONFIG);
             session.advance(&mut stream, &mut Hello);
-            connection = session.connection();
+            *connection = session.connection();
         }
     })
 }
