@@ -331,7 +331,7 @@ impl<'b> Session<'b> {
 
     /// Is content still to come that the buffer will hold? Until it is there, its handler could only wait.
     fn awaits_content(&mut self, end: &HeadEnd) -> bool {
-        let Framing::Length(length) = end.framing else { return false };
+        let Framing::Length(length) = end.framing() else { return false };
         // A client that waits for `100 Continue` waits for the handler's first read.
         let most = self.config.limits.content_bytes_max.min(self.config.awaited_content_bytes_max.into());
         if length > most || end.expects_continue() {

@@ -1,6 +1,6 @@
 //! How long is this request's content? (RFC 9112 §6.3)
 //!
-//! One function, asked once, after the head and before the first byte of content.
+//! Asked once, after the head and before the first byte of content.
 //! Stricter than the RFC where two readers of one message could differ, because that is how requests are
 //! smuggled: `Transfer-Encoding` together with `Content-Length` is refused, and so is any
 //! `Content-Length` but one plain number, even when the same number is repeated.
@@ -56,24 +56,30 @@ impl Coding {
     }
 }
 
-/// Decides. `length` is the number in the one `Content-Length` line.
+/// May a head say this? `has_length` with one `Content-Length` line.
 ///
 /// # Errors
 /// Every combination on which two readers could differ.
-pub(crate) fn framing(
-    version: Version,
-    length: Option<u64>,
-    coding: Coding,
-) -> Result<Framing, RequestError> {
-    match (coding, length) {
-        (Coding::Absent, None | Some(0)) => Ok(Framing::None),
-        (Coding::Absent, Some(length)) => Ok(Framing::Length(length)),
-        (_, Some(_)) => Err(RequestError::TwoFramings),
+pub(crate) fn check(version: Version, has_length: bool, coding: Coding) -> Result<(), RequestError> {
+    match coding {
+        Coding::Absent => Ok(()),
+        _ if has_length => Err(RequestError::TwoFramings),
         // "MUST treat the message as if the framing is faulty" (RFC 9112 §6.1).
-        (_, None) if version < Version::Http11 => Err(RequestError::TransferEncodingInHttp10),
-        (Coding::Chunked, None) => Ok(Framing::Chunked),
-        (Coding::Unknown, None) => Err(RequestError::TransferCodingUnknown),
-        (Coding::NotChunked, None) => Err(RequestError::NotChunked),
+        _ if version < Version::Http11 => Err(RequestError::TransferEncodingInHttp10),
+        Coding::Chunked => Ok(()),
+        Coding::Unknown => Err(RequestError::TransferCodingUnknown),
+        Coding::NotChunked => Err(RequestError::NotChunked),
+    }
+}
+
+impl Framing {
+    /// What a head says that was [checked](check). `length` is the number in its `Content-Length` line, or 0 without one.
+    pub(crate) fn of(length: u64, coding: Coding) -> Self {
+        match (coding, length) {
+            (Coding::Absent, 0) => Self::None,
+            (Coding::Absent, length) => Self::Length(length),
+            _ => Self::Chunked,
+        }
     }
 }
 
@@ -117,17 +123,19 @@ mod tests {
     fn every_combination() {
         use Version::{Http10, Http11};
         for version in [Http10, Http11] {
-            assert_eq!(framing(version, None, Coding::Absent), Ok(Framing::None));
-            assert_eq!(framing(version, Some(0), Coding::Absent), Ok(Framing::None));
-            assert_eq!(framing(version, Some(7), Coding::Absent), Ok(Framing::Length(7)));
+            for has_length in [false, true] {
+                assert_eq!(check(version, has_length, Coding::Absent), Ok(()));
+            }
             for coding in [Coding::Chunked, Coding::Unknown, Coding::NotChunked] {
-                assert_eq!(framing(version, Some(7), coding), Err(RequestError::TwoFramings));
-                let faulty = Err(RequestError::TransferEncodingInHttp10);
-                assert_eq!(framing(Http10, None, coding), faulty);
+                assert_eq!(check(version, true, coding), Err(RequestError::TwoFramings));
+                assert_eq!(check(Http10, false, coding), Err(RequestError::TransferEncodingInHttp10));
             }
         }
-        assert_eq!(framing(Http11, None, Coding::Chunked), Ok(Framing::Chunked));
-        assert_eq!(framing(Http11, None, Coding::Unknown), Err(RequestError::TransferCodingUnknown));
-        assert_eq!(framing(Http11, None, Coding::NotChunked), Err(RequestError::NotChunked));
+        assert_eq!(check(Http11, false, Coding::Chunked), Ok(()));
+        assert_eq!(check(Http11, false, Coding::Unknown), Err(RequestError::TransferCodingUnknown));
+        assert_eq!(check(Http11, false, Coding::NotChunked), Err(RequestError::NotChunked));
+        assert_eq!(Framing::of(0, Coding::Absent), Framing::None);
+        assert_eq!(Framing::of(7, Coding::Absent), Framing::Length(7));
+        assert_eq!(Framing::of(0, Coding::Chunked), Framing::Chunked);
     }
 }
