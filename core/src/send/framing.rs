@@ -10,8 +10,8 @@ use crate::syntax::version::Version;
 pub(crate) enum Framing {
     /// Nothing: there is no content by the status or the method.
     Silent,
-    /// After so many octets.
-    Length(u64),
+    /// After so many octets as it says.
+    Length,
     /// After the last chunk. Only for HTTP/1.1.
     Chunked,
     /// Where the connection ends.
@@ -36,12 +36,15 @@ pub(crate) enum ConnectionOption {
     KeepAlive,
 }
 
-/// The longest text that [`put_end`] makes: `keep-alive` and a length of 20 digits; a streamed head
-/// is shorter, even with the first chunk's size.
-pub(crate) const TEXT_MAX: usize = 24 + 16 + 20 + 2 + 2;
+/// What ends a head behind the number of its last line.
+pub(crate) const HEAD_END: &[u8] = b"\r\n\r\n";
 
-/// Puts the last lines of a head, and the empty line.
-pub(crate) fn put_end(framing: Framing, option: ConnectionOption, put: &mut impl FnMut(&[u8])) {
+/// The longest end of a head: `keep-alive` and a length of 20 digits; a streamed head is shorter, even with the first chunk's
+/// size.
+pub(crate) const TEXT_MAX: usize = 24 + 16 + decimal::DIGITS_MAX + HEAD_END.len();
+
+/// Puts the last lines of a head, and the empty line. A length, and what ends the head behind it, is still to follow.
+pub(crate) fn put_lines(framing: Framing, option: ConnectionOption, put: &mut impl FnMut(&[u8])) {
     match option {
         ConnectionOption::Close => put(b"Connection: close\r\n"),
         ConnectionOption::Silent => {}
@@ -50,11 +53,7 @@ pub(crate) fn put_end(framing: Framing, option: ConnectionOption, put: &mut impl
     match framing {
         Framing::Silent | Framing::UntilClose => put(b"\r\n"),
         Framing::Chunked => put(b"Transfer-Encoding: chunked\r\n\r\n"),
-        Framing::Length(length) => {
-            put(b"Content-Length: ");
-            put(decimal::digits(length, &mut [0; decimal::DIGITS_MAX]));
-            put(b"\r\n\r\n");
-        }
+        Framing::Length => put(b"Content-Length: "),
     }
 }
 
@@ -64,13 +63,14 @@ mod tests {
 
     #[test]
     fn no_text_is_longer_than_the_gap() {
-        let framings = [Framing::Silent, Framing::Length(u64::MAX), Framing::Chunked, Framing::UntilClose];
+        let framings = [Framing::Silent, Framing::Length, Framing::Chunked, Framing::UntilClose];
         let options = [ConnectionOption::Close, ConnectionOption::Silent, ConnectionOption::KeepAlive];
         let mut longest = 0;
         for framing in framings {
             for option in options {
-                let mut length = 0;
-                put_end(framing, option, &mut |text| length += text.len());
+                let is_followed = framing == Framing::Length;
+                let mut length = if is_followed { decimal::DIGITS_MAX + HEAD_END.len() } else { 0 };
+                put_lines(framing, option, &mut |text| length += text.len());
                 longest = longest.max(length);
             }
         }

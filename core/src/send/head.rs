@@ -4,7 +4,6 @@
 //! control octets. What breaks that is refused, not repaired.
 
 use crate::syntax::config::ServerName;
-use crate::syntax::decimal;
 use crate::syntax::octets;
 use crate::syntax::status::Status;
 
@@ -15,7 +14,7 @@ pub(crate) fn put_status(status: Status, reason: Option<&str>, put: &mut impl Fn
         return put(line.as_bytes());
     }
     put(b" ");
-    put(decimal::digits(status.code().into(), &mut [0; decimal::DIGITS_MAX]));
+    put(&status.digits());
     put(b" ");
     put(reason.unwrap_or_default().as_bytes());
     put(b"\r\n");

@@ -47,19 +47,17 @@ pub(crate) fn digits(number: u64, room: &mut [u8]) -> &[u8] {
 }
 
 /// For small processors, where a division of 64 bits is a call and a kilobyte: as on paper, with 16 bits in the place of a
-/// digit. What is left of each part goes before the next one.
-#[allow(clippy::cast_possible_truncation)] // Parts of 64 bits, and a remainder that is below ten.
-fn digits_by_parts(number: u64, room: &mut [u8]) -> &[u8] {
-    let (high, low) = ((number >> 32) as u32, number as u32);
-    let mut parts = [high >> 16, high & 0xffff, low >> 16, low & 0xffff];
+/// digit. Each part goes out at the top, its quotient comes in at the bottom, and what is left of it goes before the next one.
+#[allow(clippy::cast_possible_truncation)] // The top 16 bits, and a remainder that is below ten.
+fn digits_by_parts(mut number: u64, room: &mut [u8]) -> &[u8] {
     fill(room, || {
-        let (mut left, mut all) = (0, 0);
-        for part in &mut parts {
-            let from = left << 16 | *part;
-            (*part, left) = (from / 10, from % 10);
-            all |= *part;
+        let mut left = 0;
+        for _ in 0..4 {
+            let from = left << 16 | (number >> 48) as u32;
+            number = number << 16 | u64::from(from / 10);
+            left = from % 10;
         }
-        (b'0' | left as u8, all == 0)
+        (b'0' | left as u8, number == 0)
     })
 }
 

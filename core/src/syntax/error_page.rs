@@ -67,14 +67,13 @@ impl ErrorWords<'_> {
 const QUOTED_MAX: usize = 64;
 
 fn write_html(words: &ErrorWords<'_>, write: &mut Sink<'_>) {
-    let mut room = [0; decimal::DIGITS_MAX];
-    let code = decimal::digits(words.status.code().into(), &mut room);
+    let code = words.status.digits();
     write(
         b"<!DOCTYPE HTML>\n<html lang=\"en\">\n    <head>\n        <meta charset=\"utf-8\">\n        \
         <title>Error response</title>\n    </head>\n    <body>\n        <h1>Error response</h1>\n        \
         <p>Error code: ",
     );
-    write(code);
+    write(&code);
     write(b"</p>\n        <p>Message: ");
     escape(words.problem.message().as_bytes(), write);
     if let Some(octets) = words.quoted {
@@ -83,7 +82,7 @@ fn write_html(words: &ErrorWords<'_>, write: &mut Sink<'_>) {
         write(b")");
     }
     write(b".</p>\n        <p>Error code explanation: ");
-    write(code);
+    write(&code);
     write(b" - ");
     escape(words.explanation.unwrap_or(words.status.explanation()).as_bytes(), write);
     write(b".</p>\n    </body>\n</html>\n");

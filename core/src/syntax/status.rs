@@ -42,6 +42,13 @@ impl Status {
         self.code
     }
 
+    /// As text.
+    #[allow(clippy::cast_possible_truncation)] // Each is below ten.
+    pub(crate) const fn digits(self) -> [u8; 3] {
+        let code = self.code;
+        [b'0' + (code / 100) as u8, b'0' + (code / 10 % 10) as u8, b'0' + (code % 10) as u8]
+    }
+
     /// The status line behind the version, if the status is registered.
     pub(crate) const fn line(self) -> Option<&'static str> {
         if self.line.is_empty() { None } else { Some(self.line) }

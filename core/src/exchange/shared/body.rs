@@ -249,7 +249,10 @@ impl Shared<'_> {
     /// Ends the response. It leaves with others, when the engine waits.
     pub(crate) fn finish(&mut self) {
         match self.phase {
-            Phase::Measuring => self.put_framing_before_content(Framing::Length(self.content_bytes.0)),
+            Phase::Measuring => {
+                self.declared = Some(self.content_bytes);
+                self.put_framing_before_content(Framing::Length);
+            }
             Phase::Counted => return self.end_counted(),
             Phase::Chunked => {
                 self.end_chunk();

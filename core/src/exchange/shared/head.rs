@@ -136,11 +136,12 @@ impl Shared<'_> {
             }
             let silent = status.forbids_content_length() || is_tunnel;
             self.phase = Phase::Bodiless;
-            return self.put_framing(if silent { Framing::Silent } else { Framing::Length(0) }, Reader::Done);
+            return self.put_framing(if silent { Framing::Silent } else { Framing::Length }, Reader::Done);
         }
-        let Some(Count(length)) = self.declared else { return };
-        self.phase = Phase::Counted;
-        self.put_framing(Framing::Length(length), reader);
+        if self.declared.is_some() {
+            self.phase = Phase::Counted;
+            self.put_framing(Framing::Length, reader);
+        }
     }
 
     /// What the head says about the connection; decides it.
@@ -162,19 +163,31 @@ impl Shared<'_> {
         }
     }
 
-    /// Puts the framing at the head's end, where nothing follows yet.
+    /// Puts the framing at the head's end, where nothing follows yet. The length is the one that was declared.
     pub(super) fn put_framing(&mut self, framing: Framing, reader: Reader) {
         let option = self.connection_option(framing, reader);
-        if self.asked.version > Version::Http09 {
-            framing::put_end(framing, option, &mut |text| self.put(text));
+        if self.asked.version == Version::Http09 {
+            return;
         }
+        framing::put_lines(framing, option, &mut |text| self.put(text));
+        if framing == Framing::Length {
+            self.put_length();
+        }
+    }
+
+    /// By itself: on a board, what was decided is off the stack by then.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn put_length(&mut self) {
+        let length = self.declared.map_or(0, |length| length.0);
+        self.put(decimal::digits(length, &mut [0; decimal::DIGITS_MAX]));
+        self.put(framing::HEAD_END);
     }
 
     /// Puts the framing into the gap before content that was measured. Other than its length, the first chunk's size
     /// follows.
     pub(super) fn put_framing_before_content(&mut self, framing: Framing) {
         // Content that was measured is whole.
-        let reader = if matches!(framing, Framing::Length(_)) { Reader::Done } else { Reader::MayRead };
+        let reader = if framing == Framing::Length { Reader::Done } else { Reader::MayRead };
         let content_at = self.content_at;
         let end = self.output.open_gap(content_at.saturating_sub(TEXT_MAX));
         self.put_framing(framing, reader);

@@ -2,7 +2,7 @@
 
 use super::{Count, Phase, Rest, Shared};
 use crate::syntax::error::{Problem, RequestError};
-use crate::syntax::error_page::ErrorWords;
+use crate::syntax::error_page::{ErrorPage, ErrorWords};
 
 impl Shared<'_> {
     /// Takes back what was put of this response, if nothing of it has left.
@@ -39,21 +39,25 @@ impl Shared<'_> {
         self.rest = Rest::Problem(words.problem);
         self.begin(words.status, None, true);
         put_fields(self);
-        let page = self.config.error_page.filter(|_| !words.status.forbids_content());
+        match &self.config.error_page {
+            Some(page) if !words.status.forbids_content() => self.send_page(words, page),
+            _ => drop(self.end_head_before(0)),
+        }
+        self.end_counted();
+    }
+
+    /// By itself: what it needs is not on the stack of a board without pages.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn send_page(&mut self, words: &ErrorWords<'_>, page: &ErrorPage) {
+        self.put_field(b"Content-Type", page.media_type.as_bytes());
+        self.put_field(b"X-Content-Type-Options", b"nosniff");
         // Measured beforehand, so that a page that the buffer does not hold needs no chunks: who
         // is refused may well speak HTTP/1.0.
         let mut length = 0;
-        if let Some(page) = page {
-            self.put_field(b"Content-Type", page.media_type.as_bytes());
-            self.put_field(b"X-Content-Type-Options", b"nosniff");
-            (page.write)(words, &mut |piece| length += piece.len() as u64);
-        }
-        if self.end_head_before(length)
-            && let Some(page) = page
-        {
+        (page.write)(words, &mut |piece| length += piece.len() as u64);
+        if self.end_head_before(length) {
             (page.write)(words, &mut |piece| self.write_counted(piece));
         }
-        self.end_counted();
     }
 
     /// The shortest answer there is. The buffer may be too small for any: what it does not hold leaves before the rest.
