@@ -203,7 +203,8 @@ impl<'b> Session<'b> {
     /// writes what they answer in one piece. Waits only where a handler does: for content that has not arrived, and for
     /// a client that does not take what the buffers do not hold.
     // Woven into a server's loop: after a system call each return costs more than what it returns from.
-    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    #[allow(clippy::inline_always)]
     pub fn advance(&mut self, wire: &mut dyn Wire, handler: &mut dyn RequestHandler) -> Progress {
         let progress = loop {
             match self.step(Drive::Ready, wire, handler) {
