@@ -90,23 +90,29 @@ pub(crate) fn time_passed() {
 
 impl Clock for SystemClock {
     fn date(&self) -> Option<HttpDate> {
-        let last = LAST.get();
-        if let (true, Some(last)) = (IS_NOW.replace(true), last) {
-            return Some(last.date);
+        match LAST.get() {
+            Some(last) if IS_NOW.get() => Some(last.date),
+            last => date_now(last),
         }
-        let second = unix_seconds();
-        if let Some(last) = last.filter(|last| last.second == second) {
-            return Some(last.date);
-        }
-        let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second));
-        let date = HttpDate::from_text(text.as_bytes().try_into().ok()?)?;
-        LAST.set(Some(Last { second, date }));
-        Some(date)
     }
 
     fn microseconds(&self) -> Option<u64> {
         self.measures.then(|| u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
+}
+
+/// The date, made anew when it is not that of the same second any more.
+#[cold]
+fn date_now(last: Option<Last>) -> Option<HttpDate> {
+    IS_NOW.set(true);
+    let second = unix_seconds();
+    if let Some(last) = last.filter(|last| last.second == second) {
+        return Some(last.date);
+    }
+    let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second));
+    let date = HttpDate::from_text(text.as_bytes().try_into().ok()?)?;
+    LAST.set(Some(Last { second, date }));
+    Some(date)
 }
 
 #[cfg(test)]

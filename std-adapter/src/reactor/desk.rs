@@ -119,15 +119,16 @@ impl<H: Handler> Desk<'_, H> {
     }
 
     /// A handler begins.
-    pub(super) fn enter(&self, kind: Kind) {
+    pub(super) fn enter(&self, kind: Option<Kind>) {
         self.tally.enter();
-        self.kind.set(Some(kind));
+        self.kind.set(kind);
         if self.turn != Some(self.this.turn()) {
             // An earlier request of this call has waited.
             time_passed();
         } else if self.drives() {
-            self.this.kind.store(kind.number(), Ordering::Relaxed);
-            if !self.reactor.kinds.is_empty() && self.reactor.kinds.waits(kind) {
+            self.this.kind.store(kind.map_or(0, Kind::number), Ordering::Relaxed);
+            let kinds = &self.reactor.kinds;
+            if !kinds.is_empty() && kind.is_some_and(|kind| kinds.waits(kind)) {
                 self.give_away(Need::Handler);
             }
         }

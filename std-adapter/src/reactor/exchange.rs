@@ -154,7 +154,7 @@ impl<H: Handler> Exchange<'_, '_, H> {
         if connection.is_in_head() && !connection.awaits_content() && !pending.ends_with(b"\r\n\r\n") {
             return None;
         }
-        match Kind::of_head(pending)? {
+        match Kind::of(pending)? {
             kind if kinds.waits(kind) => Some(Why::Waits),
             kind if scarce && !kinds.is_quick(kind) => Some(Why::Unknown),
             _ => None,

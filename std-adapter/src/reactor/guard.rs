@@ -83,7 +83,7 @@ impl<H: Handler> RequestHandler for Guard<'_, H> {
                 &[("Retry-After", "1")],
             );
         }
-        self.desk.enter(Kind::of(request.method().as_bytes(), request.path()));
+        self.desk.enter(Kind::of(request.raw_request_line()));
         let result =
             self.guard(|handler| handler.dispatch(request, response)).unwrap_or(Err(SendError::Failed));
         self.desk.leave();

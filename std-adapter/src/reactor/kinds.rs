@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Kinds that can be known at a time. Two that share a place push each other out, which costs time and nothing else.
 const PLACES: usize = 256;
-/// Octets of a path that tell kinds apart.
-const PATH_MAX: usize = 32;
+/// Octets of a request line that tell kinds apart.
+const OCTETS_MAX: usize = 48;
 /// So many requests in a row that did not wait, and the kind is forgotten.
 const PATIENCE: u64 = 255;
 /// So many when it was quick before: it may have waited this once, or been kept waiting by a busy machine, and a thread for each
@@ -21,27 +21,29 @@ const DOUBT: u64 = 64;
 pub(super) struct Kind(u64);
 
 impl Kind {
-    pub(super) fn of(method: &[u8], path: &[u8]) -> Self {
-        let path = path.get(..PATH_MAX).unwrap_or(path);
-        let end = path.iter().skip(1).position(|&octet| octet == b'/').map_or(path.len(), |at| at + 1);
-        let segment = path.get(..end).unwrap_or(path);
+    /// The kind of a request whose head begins so; `None` where that is no request, or not enough of one.
+    pub(super) fn of(head: &[u8]) -> Option<Self> {
         // FNV-1a.
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        for &octet in method.iter().chain(segment) {
-            hash = (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3);
+        let mut add = |octet: u8| hash = (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3);
+        let mut octets = head.iter().take(OCTETS_MAX);
+        loop {
+            let &octet = octets.next()?;
+            add(octet);
+            if octet == b' ' {
+                break;
+            }
         }
-        Self(hash)
-    }
-
-    /// The kind of a request whose head begins so, or something else where that is no plain request.
-    pub(super) fn of_head(head: &[u8]) -> Option<Self> {
-        let head = head.get(..PATH_MAX + 16).unwrap_or(head);
-        let space = head.iter().position(|&octet| octet == b' ')?;
-        let (method, target) = head.split_at_checked(space)?;
-        let target = target.get(1..)?;
-        let end =
-            target.iter().position(|&octet| matches!(octet, b' ' | b'?' | b'\r')).unwrap_or(target.len());
-        Some(Self::of(method, target.get(..end)?))
+        let &first = octets.next()?;
+        add(first);
+        for &octet in octets {
+            // A target that is no path is its own kind.
+            if octet <= b' ' || octet == b'?' || (octet == b'/' && first == b'/') {
+                break;
+            }
+            add(octet);
+        }
+        Some(Self(hash))
     }
 
     pub(super) fn number(self) -> u64 {
@@ -130,43 +132,51 @@ impl Kinds {
 mod tests {
     use super::*;
 
+    fn kind_of(head: &str) -> Kind {
+        Kind::of(head.as_bytes()).expect("a method and the beginning of a target")
+    }
+
     #[test]
     fn a_kind_is_a_method_and_a_first_segment() {
-        let kind = Kind::of(b"GET", b"/reports/1");
-        assert_eq!(kind, Kind::of(b"GET", b"/reports"));
-        assert_eq!(kind, Kind::of(b"GET", b"/reports/2/x"));
-        assert_ne!(kind, Kind::of(b"POST", b"/reports"));
-        assert_ne!(kind, Kind::of(b"GET", b"/report"));
-        assert_ne!(Kind::of(b"GET", b"/"), Kind::of(b"GET", b""));
+        let reports = kind_of("GET /reports HTTP/1.1\r\nHost: a");
+        for head in [
+            "GET /reports/1 HTTP/1.1\r\n",
+            "GET /reports/2/x HTTP/1.1\r\n",
+            "GET /reports?ms=1 HTTP/1.1\r\n",
+            "GET /reports\r",
+            "GET /reports\n",
+            "GET /reports",
+        ] {
+            assert_eq!(kind_of(head), reports, "{head}");
+        }
+        for head in
+            ["POST /reports HTTP/1.1", "GET /report HTTP/1.1", "GET /report/s HTTP/1.1", "GET / HTTP/1.1"]
+        {
+            assert_ne!(kind_of(head), reports, "{head}");
+        }
+        assert_ne!(kind_of("GET http://a/reports HTTP/1.1"), kind_of("GET http://a/fast HTTP/1.1"));
+        let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(100));
+        assert_eq!(kind_of(&long), kind_of(&long[..OCTETS_MAX]));
+        assert_ne!(kind_of(&long), kind_of(&long[..OCTETS_MAX - 1]));
+        for none in ["", "GET", "GET "] {
+            assert_eq!(Kind::of(none.as_bytes()), None, "{none}");
+        }
     }
 
     /// Also where addresses are shorter than the numbers of kinds.
     #[test]
     fn kinds_are_spread_over_the_places() {
-        let places = (0..PLACES).map(|number| Kind::of(b"GET", format!("/{number}").as_bytes()).place());
+        let places = (0..PLACES).map(|number| kind_of(&format!("GET /{number} ")).place());
         let taken = places.collect::<std::collections::HashSet<_>>().len();
         assert!(taken > PLACES / 2, "{taken}");
     }
 
     #[test]
-    fn a_head_tells_its_kind_before_it_is_parsed() {
-        let kind = Some(Kind::of(b"GET", b"/slow"));
-        for head in
-            ["GET /slow?ms=1 HTTP/1.1\r\n", "GET /slow HTTP/1.1\r\nHost: a", "GET /slow/x", "GET /slow\r"]
-        {
-            assert_eq!(Kind::of_head(head.as_bytes()), kind, "{head}");
-        }
-        let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(100));
-        assert_eq!(Kind::of_head(long.as_bytes()), Some(Kind::of(b"GET", &long.as_bytes()[4..105])));
-        assert_eq!(Kind::of_head(b"GET"), None);
-    }
-
-    #[test]
     fn a_kind_is_quick_until_it_waits() {
-        let (kinds, kind) = (Kinds::default(), Kind::of(b"GET", b"/fast"));
+        let (kinds, kind) = (Kinds::default(), kind_of("GET /fast "));
         assert!(!kinds.is_quick(kind));
         kinds.saw_quick(kind);
-        assert!(kinds.is_quick(kind) && !kinds.is_quick(Kind::of(b"GET", b"/slow")));
+        assert!(kinds.is_quick(kind) && !kinds.is_quick(kind_of("GET /slow ")));
         kinds.saw_wait(kind);
         assert!(!kinds.is_quick(kind));
         // It is forgotten the sooner, unless it waits again.
@@ -185,12 +195,12 @@ mod tests {
     #[test]
     fn a_kind_is_forgotten_when_it_no_longer_waits() {
         let kinds = Kinds::default();
-        let kind = Kind::of(b"GET", b"/slow");
+        let kind = kind_of("GET /slow ");
         assert!(kinds.is_empty() && !kinds.waits(kind));
         kinds.saw_wait(kind);
         kinds.saw_wait(kind);
         assert!(!kinds.is_empty() && kinds.waits(kind));
-        assert!(!kinds.waits(Kind::of(b"GET", b"/fast")));
+        assert!(!kinds.waits(kind_of("GET /fast ")));
         for _ in 0..PATIENCE {
             assert!(kinds.waits(kind));
             kinds.saw_no_wait(kind);
