@@ -4,6 +4,10 @@
 //! microcontroller, in a property test, and here. The protocol is in the crate `httpling-core`, which is
 //! re-exported whole.
 //!
+//! Begin with [`HttpServer`], which has an example; [`HttpServer::serve_forever`] tells what a handler may do, and
+//! [`HttpServer::builder`] leads to everything that can be set. `(spec 16)` is point 16 of what Python does, as `docs/http.server.md`
+//! of the repository has it.
+//!
 //! | Python | here |
 //! | --- | --- |
 //! | `HTTPServer(addr, MyHandler).serve_forever()` | `HttpServer::bind(addr)?.serve_forever(\|_peer\| MyHandler)` |

@@ -267,7 +267,8 @@ impl Builder {
         self
     }
 
-    /// How long a client may take nothing of what is sent to it. Default: 30 s, then the connection is cut.
+    /// How long a client may take nothing of what is sent to it. Default: 30 s, then the connection is cut. What its system takes
+    /// without it counts, and is seen when the time is over: a client that never reads may have that time twice.
     #[must_use]
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         self.settings.rates.write = timeout.min(FOREVER);
