@@ -38,6 +38,53 @@
 //! assert_eq!(stream.written(), expected);
 //! ```
 //!
+//! # Many connections in one loop
+//!
+//! [`Session::handle`] waits for its client. [`Session::advance`] does only what can be done with what has arrived, so that a loop
+//! can serve many connections with one pair of buffers: between two turns a connection is its [`Connection`], and the bytes that
+//! are not taken yet.
+//!
+//! ```
+//! # use httpling_core::testing::ScriptedStream;
+//! # use httpling_core::{Config, Connection, Progress, Request, RequestHandler, Response, SendError, Sent, Session, Wire};
+//! # use httpling_core::status;
+//! # struct Hello;
+//! # impl RequestHandler for Hello {
+//! #     fn do_get(&mut self, _request: Request<'_>, response: Response<'_>) -> Result<Sent, SendError> {
+//! #         response.send_response(status::OK).end_with(b"Hello there")
+//! #     }
+//! # }
+//! /// What is kept of a connection while others have the buffers.
+//! struct Slot {
+//!     connection: Connection,
+//!     pending: Vec<u8>,
+//! }
+//!
+//! /// Something has arrived.
+//! fn turn(slot: &mut Slot, buffers: (&mut [u8], &mut [u8]), wire: &mut dyn Wire) -> Progress {
+//!     let (input, output) = buffers;
+//!     let arrived = slot.pending.len();
+//!     input[..arrived].copy_from_slice(&slot.pending);
+//!     let mut session = Session::resume(slot.connection, (input, arrived), output, &Config::DEFAULT);
+//!     match wire.read(session.free_input()) {
+//!         Ok(0) | Err(_) => session.end_of_stream(wire, &mut Hello),
+//!         Ok(count) => session.received(count),
+//!     }
+//!     let progress = session.advance(wire, &mut Hello);
+//!     (slot.connection, slot.pending) = (session.connection(), session.pending().to_vec());
+//!     progress
+//! }
+//!
+//! let (mut input, mut output) = ([0; 1024], [0; 512]);
+//! let mut slot = Slot { connection: Connection::new(), pending: Vec::new() };
+//! let mut stream = ScriptedStream::<256>::new(&[b"GET / HTTP/1.1\r\nHo", b"st: a\r\n\r\n"]);
+//! assert_eq!(turn(&mut slot, (&mut input, &mut output), &mut stream), Progress::NeedBytes);
+//! assert_eq!(stream.written(), b"");
+//! assert_eq!(turn(&mut slot, (&mut input, &mut output), &mut stream), Progress::NeedBytes);
+//! assert!(stream.written().ends_with(b"Hello there"));
+//! assert!(matches!(turn(&mut slot, (&mut input, &mut output), &mut stream), Progress::Close(_)));
+//! ```
+//!
 //! # The way of a request
 //!
 //! ```text

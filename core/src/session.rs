@@ -202,6 +202,7 @@ impl<'b> Session<'b> {
     /// Does all that can be done with the bytes that have arrived: handles every request whose head is complete, and
     /// writes what they answer in one piece. Waits only where a handler does: for content that has not arrived, and for
     /// a client that does not take what the buffers do not hold.
+    /// [`crate`] has an example.
     // Woven into a server's loop: after a system call each return costs more than what it returns from.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     #[allow(clippy::inline_always)]
