@@ -352,6 +352,9 @@ impl<H: Handler> State<H> {
                 };
                 self.wheel.set(key.slot, deadline);
                 slot.peer = Some(peer);
+                if !slot.is_watched && !self.watch(reactor, key) {
+                    return;
+                }
                 if stage == Stage::Writing || self.end.is_some() {
                     self.has_come_to_rest(reactor, key, stage);
                 }
@@ -395,7 +398,7 @@ impl<H: Handler> State<H> {
 
     fn on_message(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>, index: usize, message: Message<H>) {
         match message {
-            Message::Settles { peer, stage } => self.take_in(reactor, this, Box::new(peer), stage),
+            Message::Settles { peer, stage } => self.take_in(reactor, Box::new(peer), stage),
             Message::Back { key, peer, outcome } => self.settle(reactor, this, index, key, peer, outcome),
             Message::Refuse { key, mut peer } => {
                 peer.refused = true;

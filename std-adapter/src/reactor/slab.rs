@@ -49,6 +49,8 @@ pub(super) struct Slot<H> {
     pub(super) settled: bool,
     /// It was put off: its next turn comes by itself.
     pub(super) awaits_turn: bool,
+    /// The poller tells what happens to the socket.
+    pub(super) is_watched: bool,
     /// To cut it while a handler has it.
     pub(super) socket: Arc<Socket>,
 }
@@ -96,6 +98,7 @@ impl<H> Slab<H> {
             stage,
             settled: stage != Stage::New,
             awaits_turn: false,
+            is_watched: false,
         };
         self.used += 1;
         match self.places.get_mut(key.slot as usize) {

@@ -2,14 +2,12 @@
 
 use super::door::Watch;
 use super::eviction::IDLE_MIN_MS;
-use super::{Loop, PAUSE, State, deadline, millis, unless_gone};
+use super::{Loop, PAUSE, State, cut, deadline, millis};
 use crate::metrics::Event;
-use crate::reactor::lent::Held;
 use crate::reactor::message::Message;
 use crate::reactor::peer::{Call, Peer, Speaker};
 use crate::reactor::poller::{ACCEPT_UNTIL_EMPTY, Listener, Poller, Readiness, Socket, listener_token};
-use crate::reactor::serve::Outcome;
-use crate::reactor::slab::Stage;
+use crate::reactor::slab::{Key, Stage};
 use crate::reactor::{Handler, Reactor, is_clients_fault};
 use std::fmt::Display;
 use std::io;
@@ -22,7 +20,9 @@ use std::time::Duration;
 const ACCEPTED_MAX: usize = 64;
 /// So many guesses in a row that were not too many, and the next one is higher. To look for more each time would cost a call for
 /// nothing as often as there are none.
-const GUESSED: u32 = 4;
+const GUESSED_MIN: u32 = 4;
+/// Twice as many each time that there were no more, up to this: clients that come one by one go on to.
+const GUESSED_MAX: u32 = 64;
 /// How often the queue is looked at for the last time: as often as a full one takes, and more.
 const QUEUE_ROUNDS: usize = 256;
 
@@ -45,8 +45,29 @@ struct Queue {
     is_on: bool,
     /// How many are expected.
     guess: usize,
-    /// How often in a row there were as many.
+    /// How often in a row there were as many, …
     guessed: u32,
+    /// … and how often there must be, for a higher guess.
+    enough: u32,
+}
+
+impl Queue {
+    /// There were as many as were expected, and may be more.
+    fn had_as_many(&mut self) {
+        if self.guess > 1 {
+            self.enough = GUESSED_MIN;
+        }
+        self.guessed += 1;
+        if self.guessed >= self.enough {
+            (self.guess, self.guessed) = ((self.guess * 2).min(ACCEPTED_MAX), 0);
+        }
+    }
+
+    /// There were so many, and then none.
+    fn had_no_more_than(&mut self, accepted: usize) {
+        self.enough = (self.enough * 2).min(GUESSED_MAX);
+        (self.guess, self.guessed) = (accepted.max(1), 0);
+    }
 }
 
 impl Listening {
@@ -58,7 +79,13 @@ impl Listening {
             if let Some(poller) = poller {
                 poller.add_listener(&mut listener, listener_token(index))?;
             }
-            queues.push(Queue { listener, is_on: poller.is_some(), guess: 1, guessed: 0 });
+            queues.push(Queue {
+                listener,
+                is_on: poller.is_some(),
+                guess: 1,
+                guessed: 0,
+                enough: GUESSED_MIN,
+            });
         }
         Ok(Self { queues, resumes: None, watch: Watch::default(), pause: None })
     }
@@ -109,12 +136,9 @@ impl<H: Handler> State<H> {
         let mut accepted = 0;
         self.listening.watch.begins();
         while self.may_accept(reactor, queue) {
-            let Some(Queue { guess, guessed, .. }) = self.listening.queues.get_mut(queue) else { break };
-            if accepted >= *guess && !ACCEPT_UNTIL_EMPTY {
-                *guessed += 1;
-                if *guessed == GUESSED {
-                    (*guess, *guessed) = ((*guess * 2).min(ACCEPTED_MAX), 0);
-                }
+            let Some(waiting) = self.listening.queues.get_mut(queue) else { break };
+            if accepted >= waiting.guess && !ACCEPT_UNTIL_EMPTY {
+                waiting.had_as_many();
                 return true;
             }
             if !reactor.descriptors.has_reserve() {
@@ -130,10 +154,8 @@ impl<H: Handler> State<H> {
                 }
                 reactor.take_place_of_another();
             }
-            let Some(Queue { listener, guess, guessed, .. }) = self.listening.queues.get_mut(queue) else {
-                break;
-            };
-            let result = listener.accept();
+            let Some(waiting) = self.listening.queues.get_mut(queue) else { break };
+            let result = waiting.listener.accept();
             if result.is_err() {
                 reactor.return_place();
             }
@@ -150,7 +172,7 @@ impl<H: Handler> State<H> {
                     self.welcome(reactor, this, socket, address);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    (*guess, *guessed) = (accepted.max(1), 0);
+                    waiting.had_no_more_than(accepted);
                     return false;
                 }
                 Err(error) => {
@@ -187,41 +209,59 @@ impl<H: Handler> State<H> {
         if reactor.settings.proxy_protocol {
             peer.speaker = Speaker::Proxy;
         }
-        self.take_in(reactor, this, peer, Stage::New);
+        self.take_in(reactor, peer, Stage::New);
     }
 
     /// A connection is here from now on, and was counted as one of this loop's before.
-    pub(super) fn take_in(
-        &mut self,
-        reactor: &Arc<Reactor<H>>,
-        this: &Loop<H>,
-        mut peer: Box<Peer<H>>,
-        stage: Stage,
-    ) {
+    pub(super) fn take_in(&mut self, reactor: &Arc<Reactor<H>>, mut peer: Box<Peer<H>>, stage: Stage) {
         let token = self.slab.next_key().token();
         // Nobody else has its socket.
-        let added = Arc::get_mut(&mut peer.socket).map_or(Ok(()), |socket| self.poller.add(socket, token));
-        if let Err(error) = added {
-            reactor.lend(Held::by(&peer), Held::default());
-            unless_gone(reactor, peer, Outcome::Gone);
-            if stage != Stage::New {
-                this.settled.fetch_sub(1, Ordering::Relaxed);
-            }
-            this.connections.fetch_sub(1, Ordering::Relaxed);
-            reactor.connection_ended();
-            reactor.message(&format!("Cannot watch a connection: {error}"));
-            return;
+        let added =
+            Arc::get_mut(&mut peer.socket).map_or(Ok(false), |socket| self.poller.add_new(socket, token));
+        if stage == Stage::New {
+            // Its request may be there already.
+            peer.readiness.add(Readiness::READ);
         }
         let deadline = deadline(reactor, stage, &peer, self.now, self.end);
         // It may have been passed on when it was its turn again.
         let awaits_turn = peer.readiness.has(Readiness::READ);
         let key = self.slab.insert(peer, stage);
-        if awaits_turn && let Some(slot) = self.slab.find(key) {
-            slot.awaits_turn = true;
+        let Some(slot) = self.slab.find(key) else { return };
+        slot.awaits_turn = awaits_turn;
+        slot.is_watched = added.as_ref().is_ok_and(|is_watched| *is_watched);
+        self.wheel.set(key.slot, deadline);
+        if awaits_turn {
             self.tasks.push_back((key, Call::Ready));
         }
-        self.wheel.set(key.slot, deadline);
-        self.has_come_to_rest(reactor, key, stage);
+        if let Err(error) = added {
+            self.cannot_watch(reactor, key, &error);
+        } else if stage == Stage::New || self.watch(reactor, key) {
+            self.has_come_to_rest(reactor, key, stage);
+        }
+    }
+
+    /// Has the socket of a connection that has come to rest watched from now on. False when that cannot be.
+    pub(super) fn watch(&mut self, reactor: &Reactor<H>, key: Key) -> bool {
+        let Some(slot) = self.slab.find(key) else { return false };
+        let added = if slot.is_watched { Ok(()) } else { self.poller.add(&slot.socket, key.token()) };
+        slot.is_watched = added.is_ok();
+        if let Err(error) = added {
+            self.cannot_watch(reactor, key, &error);
+            return false;
+        }
+        true
+    }
+
+    /// Nobody would tell of a connection any more: it is over.
+    fn cannot_watch(&mut self, reactor: &Reactor<H>, key: Key, error: &io::Error) {
+        reactor.message(&format!("Cannot watch a connection: {error}"));
+        let Some(slot) = self.slab.find(key) else { return };
+        let Some(peer) = &mut slot.peer else { return };
+        peer.speaker = Speaker::Nobody;
+        if slot.stage == Stage::Writing {
+            cut(&slot.socket);
+        }
+        self.tasks.push_back((key, Call::Ready));
     }
 
     /// Descriptors or memory have run out, or nearly so: closes what is idle for longest, and waits a moment.

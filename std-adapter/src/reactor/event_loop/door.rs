@@ -138,10 +138,11 @@ impl<H: Handler> State<H> {
         mut peer: Peer<H>,
         stage: Stage,
     ) {
+        let was_watched = self.slab.find(key).is_some_and(|slot| slot.is_watched);
         self.wheel.clear(key.slot);
         self.slab.remove(key);
         // From here on nobody else has it.
-        if let Some(socket) = Arc::get_mut(&mut peer.socket) {
+        if let (true, Some(socket)) = (was_watched, Arc::get_mut(&mut peer.socket)) {
             // If it fails, what happens to the socket is told here, too, where nobody knows it any more.
             _ = self.poller.remove(socket);
         }

@@ -51,10 +51,17 @@ impl Poller {
         Ok(epoll::delete(&self.epoll, &listener.socket)?)
     }
 
-    pub(in crate::reactor) fn add(&self, socket: &mut Socket, token: u64) -> io::Result<()> {
+    /// A new socket is watched only from its first rest on: its request is mostly there already, and if it is the only one,
+    /// there is nothing more to be told.
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps)] // Other systems need both.
+    pub(in crate::reactor) fn add_new(&self, _: &mut Socket, _: u64) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    pub(in crate::reactor) fn add(&self, socket: &Socket, token: u64) -> io::Result<()> {
         let flags =
             epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
-        Ok(epoll::add(&self.epoll, &*socket, epoll::EventData::new_u64(token), flags)?)
+        Ok(epoll::add(&self.epoll, socket, epoll::EventData::new_u64(token), flags)?)
     }
 
     pub(in crate::reactor) fn remove(&self, socket: &mut Socket) -> io::Result<()> {

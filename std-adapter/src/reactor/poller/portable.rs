@@ -49,8 +49,16 @@ impl Poller {
         self.poll.registry().deregister(listener.source())
     }
 
-    pub(in crate::reactor) fn add(&self, socket: &mut Socket, slot: u64) -> io::Result<()> {
-        self.poll.registry().register(socket, token(slot), Interest::READABLE | Interest::WRITABLE)
+    /// A socket is watched from the beginning, when nobody else has it yet.
+    pub(in crate::reactor) fn add_new(&self, socket: &mut Socket, slot: u64) -> io::Result<bool> {
+        self.poll.registry().register(socket, token(slot), Interest::READABLE | Interest::WRITABLE)?;
+        Ok(true)
+    }
+
+    /// It is watched already.
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps)] // Linux needs both.
+    pub(in crate::reactor) fn add(&self, _: &Socket, _: u64) -> io::Result<()> {
+        Ok(())
     }
 
     pub(in crate::reactor) fn remove(&self, socket: &mut Socket) -> io::Result<()> {
