@@ -4,12 +4,14 @@ mod tools;
 
 mod server;
 mod strace;
+mod mutation;
 
 mod bench;
 mod board;
 mod calls;
 mod deploy;
 mod faults;
+mod heads;
 
 mod ci;
 
@@ -31,6 +33,8 @@ enum Chore {
     Ci,
     /// Count the system calls that a request costs.
     Calls,
+    /// Let another reader judge heads, too: what both take must be the same request.
+    Heads,
     /// Let the program's system calls fail, and look at what its clients see.
     Faults,
     /// Try what `deploy/` is for.
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Ci => ci::run(),
         Chore::Calls => calls::run(),
+        Chore::Heads => heads::run(),
         Chore::Faults => faults::run(),
         Chore::Deploy(arguments) => deploy::run(&arguments),
         Chore::Board(arguments) => board::run(&arguments),

@@ -96,6 +96,19 @@ pub(crate) fn need(program: &str, package: &str) -> Result<()> {
     Ok(())
 }
 
+/// Sees to it that `python` knows `module`, from the Debian package `package`.
+pub(crate) fn need_module(python: &str, module: &str, package: &str) -> Result<()> {
+    let import = || {
+        let mut command = Command::new(python);
+        command.args(["-c", &format!("import {module}")]).stderr(Stdio::null()).status()
+    };
+    if !import()?.success() {
+        install(&[package]).with_context(|| format!("Python's {module} is missing"))?;
+        ensure!(import()?.success(), "the package {package} brought no {module}");
+    }
+    Ok(())
+}
+
 /// Installs Debian packages. Needs root, like every installation.
 fn install(packages: &[&str]) -> Result<()> {
     ensure!(

@@ -8,6 +8,7 @@ use anyhow::{Result, ensure};
 
 use super::client::request;
 use super::subject::Subject;
+use crate::mutation::{Random, mutate};
 
 /// Requests with a few bytes changed, lost, doubled or moved: always the same ones, and twice.
 pub(super) fn mutated(board: &Subject) -> Result<()> {
@@ -33,7 +34,7 @@ pub(super) fn mutated(board: &Subject) -> Result<()> {
 const INTERRUPT_BYTES: u64 = 64;
 
 fn send_mutated(board: &Subject, models: &[Vec<u8>]) -> Result<()> {
-    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let mut random = Random::new();
     let started = Instant::now();
     for round in 0..10_000 {
         let mut bytes = models[random.below(models.len())].clone();
@@ -56,37 +57,4 @@ fn send_mutated(board: &Subject, models: &[Vec<u8>]) -> Result<()> {
         ensure!(started.elapsed() < Duration::from_secs(300), "only {round} requests in five minutes");
     }
     Ok(())
-}
-
-fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
-    const TELLING: &[u8] = b"\r\n\t :;,=\"0123456789abcfABCF\x00\x7f\x80\xff/%?[]*+-";
-    if bytes.is_empty() {
-        return;
-    }
-    let at = random.below(bytes.len());
-    let telling = TELLING[random.below(TELLING.len())];
-    match random.below(6) {
-        0 => bytes[at] = telling,
-        1 => bytes.insert(at, telling),
-        2 => drop(bytes.remove(at)),
-        3 => bytes[at] ^= 1 << random.below(8),
-        4 => {
-            let end = bytes.len().min(at + random.below(20));
-            let doubled = bytes[at..end].to_vec();
-            bytes.splice(at..at, doubled);
-        }
-        _ => bytes.truncate(at),
-    }
-}
-
-/// Marsaglia's xorshift.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 32).unwrap_or_default() % limit.max(1)
-    }
 }
