@@ -106,6 +106,8 @@
 //! percent-encoded, because browsers send them.
 //!
 //! Trailers are checked and dropped. Interim responses other than 100 are the handler's to send. CONNECT opens no tunnel.
+//!
+//! `(spec 61)` is point 61 of what Python does, which `docs/http.server.md` of the repository has.
 #![no_std]
 #![forbid(unsafe_code)]
 
