@@ -1,8 +1,8 @@
 //! Which sockets are ready? The system's answer, and all that differs between systems.
 //!
 //! Sockets are watched edge-triggered, for everything, once and for all: a connection costs one registration in its life (on Linux
-//! none, if it never has to wait), and bytes that arrive while its handler is running somewhere else are told once and not again and again. The price is to keep in
-//! mind what has been told until a read or a write comes back short.
+//! none, if it never has to wait), and bytes that arrive while its handler is running somewhere else are told once and not again
+//! and again. The price is to keep in mind what has been told until a read or a write comes back short.
 
 #[cfg(target_os = "linux")]
 mod linux;
