@@ -554,7 +554,8 @@ impl<'b> Session<'b> {
     }
 
     /// Writes what has collected.
-    #[cfg_attr(target_pointer_width = "64", inline)] // As `advance`.
+    #[cfg_attr(target_pointer_width = "64", inline(always))] // As `advance`.
+    #[allow(clippy::inline_always)]
     fn write_collected(&mut self, wire: &mut dyn Wire) {
         let result = wire::write_all(wire, self.output.as_bytes());
         self.output.truncate(0);
@@ -564,7 +565,8 @@ impl<'b> Session<'b> {
     }
 
     /// Before the client is waited for, here or by the owner: it gets all that was said, also what the stream holds back.
-    #[cfg_attr(target_pointer_width = "64", inline)] // As `advance`.
+    #[cfg_attr(target_pointer_width = "64", inline(always))] // As `advance`.
+    #[allow(clippy::inline_always)]
     fn hand_over(&mut self, wire: &mut dyn Wire) {
         self.write_collected(wire);
         if !matches!(self.connection.close_reason(), Some(CloseReason::Transport(_)))
