@@ -398,7 +398,7 @@ impl<H: Handler> State<H> {
 
     fn on_message(&mut self, reactor: &Arc<Reactor<H>>, this: &Loop<H>, index: usize, message: Message<H>) {
         match message {
-            Message::Settles { peer, stage } => self.take_in(reactor, Box::new(peer), stage),
+            Message::Settles { peer, socket, stage } => self.take_in(reactor, peer, socket, stage),
             Message::Back { key, peer, outcome } => self.settle(reactor, this, index, key, peer, outcome),
             Message::Refuse { key, mut peer } => {
                 peer.refused = true;

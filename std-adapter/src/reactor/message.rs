@@ -2,7 +2,7 @@
 
 use super::inbox;
 use super::peer::Peer;
-use super::poller::Waker;
+use super::poller::{Socket, Waker};
 use super::serve::Outcome;
 use super::slab::{Key, Stage};
 use std::sync::mpsc::Sender;
@@ -11,9 +11,9 @@ use std::time::Instant;
 /// To a loop.
 #[derive(Debug)]
 pub(super) enum Message<H> {
-    /// A connection that another loop has accepted, and that is the receiver's from now on. (Not in its box: that lies among those
-    /// of the other loop, and what two threads write in one cache line makes both wait.)
-    Settles { peer: Peer<H>, stage: Stage },
+    /// A connection that another loop has accepted, and that is the receiver's from now on. (Out of its boxes: those lie among
+    /// others of that loop, and what two threads write in one cache line makes both wait.)
+    Settles { peer: Peer<H, ()>, socket: Socket, stage: Stage },
     /// A connection of its own that was served elsewhere; without `peer` it is over.
     Back { key: Key, peer: Option<Box<Peer<H>>>, outcome: Outcome },
     /// A request that has waited for a thread for too long.

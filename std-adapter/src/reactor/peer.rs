@@ -10,8 +10,8 @@ use std::sync::Arc;
 /// what each request needs is in as few cache lines as it can be.)
 #[derive(Debug)]
 #[repr(C)]
-pub(super) struct Peer<H> {
-    pub(super) socket: Arc<Socket>,
+pub(super) struct Peer<H, S = Arc<Socket>> {
+    pub(super) socket: S,
     pub(super) connection: Connection,
     /// What the socket is known to have.
     pub(super) readiness: Readiness,
@@ -63,10 +63,36 @@ pub(super) enum Call {
     Close,
 }
 
-impl<H> Peer<H> {
-    pub(super) fn new(socket: Arc<Socket>, address: Option<SocketAddr>) -> Self {
-        Self {
+impl<H, S> Peer<H, S> {
+    /// The same, with its socket in another place; and its socket.
+    pub(super) fn with_socket<T>(self, socket: T) -> (Peer<H, T>, S) {
+        let Self { connection, readiness, speaker, ended, finished, refused, dropped, pending, .. } = self;
+        let Self { unsent, file, handler, written, since, address, .. } = self;
+        let peer = Peer {
             socket,
+            connection,
+            readiness,
+            speaker,
+            ended,
+            finished,
+            refused,
+            dropped,
+            pending,
+            unsent,
+            file,
+            handler,
+            written,
+            since,
+            address,
+        };
+        (peer, self.socket)
+    }
+}
+
+impl<H> Peer<H, ()> {
+    pub(super) fn new(address: Option<SocketAddr>) -> Self {
+        Self {
+            socket: (),
             address,
             connection: Connection::new(),
             handler: None,
@@ -83,7 +109,9 @@ impl<H> Peer<H> {
             since: 0,
         }
     }
+}
 
+impl<H> Peer<H> {
     /// Is one request answered, with nothing left to send, and nothing of the next one read?
     pub(super) fn is_between_requests(&self) -> bool {
         self.connection.requests() > 0 && self.connection.is_idle() && self.unsent.is_empty()

@@ -205,19 +205,24 @@ impl<H: Handler> State<H> {
         address: Option<SocketAddr>,
     ) {
         this.connections.fetch_add(1, Ordering::Relaxed);
-        let mut peer = Box::new(Peer::new(Arc::new(socket), address));
+        let mut peer = Peer::new(address);
         if reactor.settings.proxy_protocol {
             peer.speaker = Speaker::Proxy;
         }
-        self.take_in(reactor, peer, Stage::New);
+        self.take_in(reactor, peer, socket, Stage::New);
     }
 
     /// A connection is here from now on, and was counted as one of this loop's before.
-    pub(super) fn take_in(&mut self, reactor: &Arc<Reactor<H>>, mut peer: Box<Peer<H>>, stage: Stage) {
+    pub(super) fn take_in(
+        &mut self,
+        reactor: &Arc<Reactor<H>>,
+        peer: Peer<H, ()>,
+        mut socket: Socket,
+        stage: Stage,
+    ) {
         let token = self.slab.next_key().token();
-        // Nobody else has its socket.
-        let added =
-            Arc::get_mut(&mut peer.socket).map_or(Ok(false), |socket| self.poller.add_new(socket, token));
+        let added = self.poller.add_new(&mut socket, token);
+        let (mut peer, ()) = peer.with_socket(Arc::new(socket));
         if stage == Stage::New {
             // Its request may be there already.
             peer.readiness.add(Readiness::READ);
@@ -225,7 +230,7 @@ impl<H: Handler> State<H> {
         let deadline = deadline(reactor, stage, &peer, self.now, self.end);
         // It may have been passed on when it was its turn again.
         let awaits_turn = peer.readiness.has(Readiness::READ);
-        let key = self.slab.insert(peer, stage);
+        let key = self.slab.insert(Box::new(peer), stage);
         let Some(slot) = self.slab.find(key) else { return };
         slot.awaits_turn = awaits_turn;
         slot.is_watched = added.as_ref().is_ok_and(|is_watched| *is_watched);

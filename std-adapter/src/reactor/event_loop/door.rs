@@ -130,23 +130,18 @@ impl<H: Handler> State<H> {
     }
 
     /// Gives a connection to another loop, where it has a place.
-    pub(super) fn pass_on(
-        &mut self,
-        this: &Loop<H>,
-        other: &Loop<H>,
-        key: Key,
-        mut peer: Peer<H>,
-        stage: Stage,
-    ) {
+    pub(super) fn pass_on(&mut self, this: &Loop<H>, other: &Loop<H>, key: Key, peer: Peer<H>, stage: Stage) {
         let was_watched = self.slab.find(key).is_some_and(|slot| slot.is_watched);
         self.wheel.clear(key.slot);
         self.slab.remove(key);
+        let (peer, socket) = peer.with_socket(());
         // From here on nobody else has it.
-        if let (true, Some(socket)) = (was_watched, Arc::get_mut(&mut peer.socket)) {
+        let Some(mut socket) = Arc::into_inner(socket) else { return debug_assert!(false, "somebody has") };
+        if was_watched {
             // If it fails, what happens to the socket is told here, too, where nobody knows it any more.
-            _ = self.poller.remove(socket);
+            _ = self.poller.remove(&mut socket);
         }
-        other.inbox.send(Message::Settles { peer, stage });
+        other.inbox.send(Message::Settles { peer, socket, stage });
         this.connections.fetch_sub(1, Ordering::SeqCst);
     }
 }
