@@ -1,9 +1,12 @@
-//! HTTP above the sockets: one handler, one buffer each way, and 28 bytes for each connection.
+//! HTTP above the sockets: one buffer each way, and 28 bytes for each connection.
 //!
 //! The core is driven when there is something for it, and never waits for a head: what has arrived of one stays in the
 //! socket, and is shown to the core again with the bytes that come after it. So all connections share one
 //! buffer for heads. A response that fits the other buffer leaves at once, because the core is
-//! only called while the socket has room for it. A handler that reads content, or that writes more than fits, may wait.
+//! only called while the socket has room for it. A handler that reads content, or that writes more than fits, may wait: then
+//! others are served by handlers and buffers of their own, which are on the stack, above the one that waits.
+
+use core::cell::Cell;
 
 use embedded_io::{ErrorKind, Read, Write};
 use httpling_core::{CloseReason, Config, Connection, Limits, RequestHandler, Session, Wire};
@@ -29,28 +32,40 @@ const _: () =
     assert!(OUTPUT_BYTES <= ROOM_BYTES, "a socket that is called again must have room for a response");
 const _: () = assert!(size_of::<Connection>() <= 32, "an idle connection costs little");
 
-/// A handler, with the buffers that all its connections share.
-pub struct Http<H> {
-    handler: H,
-    input: &'static mut [u8; INPUT_BYTES],
-    output: &'static mut [u8; OUTPUT_BYTES],
+/// The heads and the responses of a turn.
+type Buffers<'a> = (&'a mut [u8; INPUT_BYTES], &'a mut [u8; OUTPUT_BYTES]);
+
+/// Who makes handlers, with the buffers that all connections share.
+pub struct Http<F> {
+    make_handler: F,
+    /// Nothing while a turn has them.
+    buffers: Cell<Option<Buffers<'static>>>,
 }
 
-impl<H: RequestHandler> Http<H> {
-    /// Serves `handler`.
+impl<H: RequestHandler, F: Fn() -> H> Http<F> {
+    /// Serves with handlers that `make_handler` makes, one for each turn: what is to last is somewhere else.
     pub fn new(
-        handler: H,
+        make_handler: F,
         input: &'static mut [u8; INPUT_BYTES],
         output: &'static mut [u8; OUTPUT_BYTES],
     ) -> Self {
-        Self { handler, input, output }
+        Self { make_handler, buffers: Cell::new(Some((input, output))) }
     }
-}
 
-impl<H: RequestHandler> Application for Http<H> {
-    type Connection = Connection;
+    /// A turn while another one waits.
+    #[inline(never)] // Its buffers are on the stack only when they are used.
+    #[allow(clippy::large_stack_arrays, reason = "a board with large buffers has a large stack")]
+    fn advance_above(&self, connection: &mut Connection, stream: &mut Stream<'_>) -> Progress {
+        self.advance_with((&mut [0; _], &mut [0; _]), connection, stream)
+    }
 
-    fn advance(&mut self, connection: &mut Connection, stream: &mut Stream<'_>) -> Progress {
+    #[inline(never)] // There are two callers, and room for one copy.
+    fn advance_with(
+        &self,
+        (input, output): Buffers<'_>,
+        connection: &mut Connection,
+        stream: &mut Stream<'_>,
+    ) -> Progress {
         let is_late = stream.is_late();
         if is_late && connection.is_sending() {
             return Progress::Abort;
@@ -58,18 +73,19 @@ impl<H: RequestHandler> Application for Http<H> {
         if stream.room() < OUTPUT_BYTES && !is_late {
             return Progress::Sending;
         }
-        let filled = stream.read_now(self.input);
+        let filled = stream.read_now(input);
         let has_ended = stream.has_ended();
-        let mut session = Session::resume(*connection, (self.input, filled), self.output, &CONFIG);
+        let mut session = Session::resume(*connection, (input, filled), output, &CONFIG);
         let wire = &mut Turn(stream);
-        let mut progress = session.advance(wire, &mut self.handler);
+        let handler = &mut (self.make_handler)();
+        let mut progress = session.advance(wire, handler);
         if progress == httpling_core::Progress::NeedBytes && (has_ended || is_late) {
             if has_ended {
-                session.end_of_stream(wire, &mut self.handler);
+                session.end_of_stream(wire, handler);
             } else {
-                session.timed_out(wire, &mut self.handler);
+                session.timed_out(wire, handler);
             }
-            progress = session.advance(wire, &mut self.handler);
+            progress = session.advance(wire, handler);
         }
         *connection = session.connection();
         // The beginning of the next request stays where it is until the rest of it is there.
@@ -86,6 +102,19 @@ impl<H: RequestHandler> Application for Http<H> {
             }
             httpling_core::Progress::Close(_) => Progress::Close,
         }
+    }
+}
+
+impl<H: RequestHandler, F: Fn() -> H> Application for Http<F> {
+    type Connection = Connection;
+
+    fn advance(&self, connection: &mut Connection, stream: &mut Stream<'_>) -> Progress {
+        let Some((input, output)) = self.buffers.take() else {
+            return self.advance_above(connection, stream);
+        };
+        let progress = self.advance_with((&mut *input, &mut *output), connection, stream);
+        self.buffers.set(Some((input, output)));
+        progress
     }
 }
 

@@ -13,8 +13,8 @@ use crate::board::{Card, FRAME_BYTES, Moment};
 /// One frame.
 pub type Frame = [u8; FRAME_BYTES];
 
-/// How many can wait for a connection: with the sockets, a browser's six.
-const ASKING: usize = 3;
+/// How many can wait for a connection.
+const ASKING: u32 = 16;
 
 /// How long one who asks for a connection is kept waiting: until the slowest of those who have one could be sent away.
 const ASKING_MS: u32 = 2_500;
@@ -36,12 +36,33 @@ impl Asking {
     }
 }
 
+/// Those who ask for a connection.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Queue {
+    /// How many they are.
+    pub clients: u32,
+    /// How long the one who came first has been waiting.
+    pub longest_ms: u32,
+}
+
+impl Queue {
+    /// For how many more there is place.
+    pub fn places(self) -> u32 {
+        ASKING.saturating_sub(self.clients)
+    }
+
+    /// What somebody may take of a time, when so many wait for the end of it.
+    pub fn share(self, milliseconds: u32) -> u32 {
+        milliseconds / self.clients.max(1)
+    }
+}
+
 /// The card, and a frame each way.
 pub struct Frames {
     card: Card,
     received: &'static mut Frame,
     sent: &'static mut Frame,
-    asking: [Asking; ASKING],
+    asking: [Asking; ASKING as usize],
     /// Sockets that listen, less those that a frame has gone to since we were told.
     listening: usize,
     #[cfg(feature = "lossy")]
@@ -55,7 +76,7 @@ impl Frames {
             card,
             received,
             sent,
-            asking: [Asking { frame: [0; _], length: 0, since: Moment::now() }; ASKING],
+            asking: [Asking { frame: [0; _], length: 0, since: Moment::now() }; _],
             listening: 0,
             #[cfg(feature = "lossy")]
             losses: Losses::default(),
@@ -67,9 +88,14 @@ impl Frames {
         self.card.address()
     }
 
-    /// Does somebody wait for a socket that listens?
-    pub fn is_asked(&self) -> bool {
-        self.asking.iter().any(|asking| asking.length > 0)
+    /// Who waits for a socket that listens.
+    pub fn queue(&self) -> Queue {
+        let waits_ms =
+            self.asking.iter().filter(|asking| asking.length > 0).map(|asking| asking.since.elapsed_ms());
+        waits_ms.fold(Queue::default(), |queue, waits_ms| Queue {
+            clients: queue.clients + 1,
+            longest_ms: queue.longest_ms.max(waits_ms),
+        })
     }
 
     /// Tells how many sockets listen.

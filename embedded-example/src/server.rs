@@ -1,7 +1,7 @@
 //! Whose turn is it? One loop over all sockets, asleep when there is nothing to do.
 //!
 //! ```text
-//!              SYN                first byte              complete
+//!            SYN, ACK             first byte              complete
 //!   Vacant ───────────► Silent ──────────────► Receiving ──────────► (application) ──► Sending
 //!     ▲                    │                     │    ▲                   │              │
 //!     │                    │       first byte of │    │                   ▼              │
@@ -10,10 +10,13 @@
 //!         waits, or done: Leaving ◄─────────────────────────────────────┘
 //! ```
 //!
-//! An application is called when there are bytes, room or news for it, and otherwise costs nothing. It runs to completion;
-//! when it waits, in [`Stream`], the network goes on and the other connections wait with it.
+//! An application is called when there are bytes, room or news for it, and otherwise costs nothing. It runs to completion.
+//! When it waits, in [`Stream`], the network goes on, and the other connections have their turns above its own, on the same
+//! stack: so one below goes on when all above are over, and does not wait for them for long.
 //!
 //! Nobody is locked out: when all sockets are taken and another client asks, the one who has been idle longest has to go.
+
+use core::cell::Cell;
 
 use cortex_m::singleton;
 use smoltcp::iface::{Config, Interface, PollResult, SocketHandle, SocketSet, SocketStorage};
@@ -38,8 +41,9 @@ pub trait Application {
     /// What is kept for a connection between two of its turns. A new connection begins with the default.
     type Connection: Default;
 
-    /// Goes on with a connection: bytes have come, or there is room for more, or its time is up.
-    fn advance(&mut self, connection: &mut Self::Connection, stream: &mut Stream<'_>) -> Progress;
+    /// Goes on with a connection: bytes have come, or there is room for more, or its time is up. While it waits, it is called
+    /// for others.
+    fn advance(&self, connection: &mut Self::Connection, stream: &mut Stream<'_>) -> Progress;
 }
 
 /// How an application leaves a connection.
@@ -59,15 +63,19 @@ pub enum Progress {
     Abort,
 }
 
+/// When there are fewer places than this left for those who ask for a connection, it is a rush. Two browsers that open their six
+/// connections each leave more.
+const RUSH_PLACES: u32 = 8;
+
 /// An application that has more to send is called again when there is so much room: for less, a segment of its own
 /// would be wasted.
 pub const ROOM_BYTES: usize = SEND_BYTES / 2;
 
 /// Serves for ever.
-pub fn serve<A: Application>(card: Card, application: &mut A) -> ! {
+pub fn serve<A: Application>(card: Card, application: A) -> ! {
     let Some(network) = Network::start(card) else { board::restart_after("network started twice") };
     let mut network = network;
-    let mut connections: [A::Connection; CONNECTIONS] = Default::default();
+    let server = Server { application, connections: Default::default() };
     board::log("listening on port 80 of ");
     board::log(board::NAME);
     board::log("\n");
@@ -75,34 +83,56 @@ pub fn serve<A: Application>(card: Card, application: &mut A) -> ! {
         // Afterwards the card is empty and all is sent that may be, so that only a turn can make new work. A frame that
         // came meanwhile ends the sleep at once.
         network.poll();
-        let mut busy = false;
-        for (index, connection) in connections.iter_mut().enumerate() {
-            busy |= network.attend(index, |fresh, stream| {
-                if fresh {
-                    *connection = A::Connection::default();
-                }
-                application.advance(connection, stream)
-            });
-        }
-        if !busy {
+        if !server.give(&mut network) {
             board::sleep();
         }
     }
 }
 
+/// An application, and what it keeps for each connection.
+struct Server<A: Application> {
+    application: A,
+    connections: [Cell<A::Connection>; CONNECTIONS],
+}
+
+/// Who gives turns.
+pub(crate) trait Turns {
+    /// A turn for each connection that has none and that there is something for. Says whether there was one.
+    fn give(&self, network: &mut Network) -> bool;
+}
+
+impl<A: Application> Turns for Server<A> {
+    fn give(&self, network: &mut Network) -> bool {
+        let mut busy = false;
+        for (index, place) in self.connections.iter().enumerate() {
+            busy |= network.attend(index, self, |fresh, stream| {
+                let mut connection = if fresh { A::Connection::default() } else { place.take() };
+                let progress = self.application.advance(&mut connection, stream);
+                place.set(connection);
+                progress
+            });
+        }
+        busy
+    }
+}
+
 /// What a socket is doing, as far as the one who waits for it is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(crate) enum Phase {
     /// It listens.
     Vacant,
-    /// Somebody came, and has not said a word.
+    /// Somebody came, and has not confirmed it.
+    Opening,
+    /// Has, but has not said a word.
     Silent,
     Idle,
     Receiving,
     Draining,
     Sending,
-    /// The application has the stream in its hands.
-    Serving,
+    /// The application has the stream in its hands, and may wait for bytes.
+    Reading,
+    /// The same, and waits for room.
+    Writing,
     /// All is said, and not all of it confirmed.
     Closing,
     /// We have said good-bye, and wait for theirs.
@@ -114,8 +144,8 @@ impl Phase {
     const fn limit_ms(self) -> u32 {
         match self {
             // Nobody waits; or `Stream` watches the time.
-            Self::Vacant | Self::Serving => u32::MAX,
-            Self::Silent | Self::Receiving | Self::Draining => 10_000,
+            Self::Vacant | Self::Reading | Self::Writing => u32::MAX,
+            Self::Opening | Self::Silent | Self::Receiving | Self::Draining => 10_000,
             Self::Idle => 15_000,
             Self::Sending | Self::Closing => 30_000,
             Self::Leaving => 1_000,
@@ -125,18 +155,51 @@ impl Phase {
     /// The same when somebody waits for the socket.
     const fn limit_when_pressed_ms(self) -> u32 {
         match self {
-            Self::Vacant | Self::Serving => u32::MAX,
+            Self::Vacant | Self::Reading | Self::Writing => u32::MAX,
             Self::Idle | Self::Leaving => 0,
-            Self::Silent => 500,
+            Self::Silent => 250,
+            Self::Opening => 500,
             Self::Receiving | Self::Draining => 1_000,
             Self::Sending | Self::Closing => 2_000,
         }
     }
 
-    /// Has the client been told everything that we have to tell? Then its connection may go first.
-    const fn is_finished(self) -> bool {
-        matches!(self, Self::Idle | Self::Leaving)
+    /// Has a turn begun, and is not over?
+    const fn is_in_turn(self) -> bool {
+        matches!(self, Self::Reading | Self::Writing)
     }
+
+    /// What a client loses with its connection.
+    const fn loss(self) -> Loss {
+        match self {
+            Self::Leaving => Loss::Nothing,
+            Self::Idle => Loss::Habit,
+            Self::Opening | Self::Silent => Loss::Place,
+            _ => Loss::Exchange,
+        }
+    }
+}
+
+/// From what hurts most to what may go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Loss {
+    /// It breaks off.
+    Exchange,
+    /// It has not begun with anything.
+    Place,
+    /// It has been told everything that it has asked for, and may ask again.
+    Habit,
+    /// We have said good-bye.
+    Nothing,
+}
+
+/// How long a turn may take when somebody waits for its end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// When nothing moves.
+    pub(crate) least_ms: u32,
+    /// However fast it is.
+    pub(crate) most_ms: u32,
 }
 
 /// A socket, and who sits there.
@@ -161,13 +224,14 @@ impl Seat {
     fn has_news(&self, socket: &Socket<'_>) -> bool {
         match self.phase {
             Phase::Silent | Phase::Idle | Phase::Receiving | Phase::Draining => {
-                socket.state() != State::SynReceived
-                    && (socket.recv_queue() != self.seen || socket.state() == State::CloseWait)
+                socket.recv_queue() != self.seen || socket.state() == State::CloseWait
             }
             Phase::Sending => {
                 socket.send_capacity() - socket.send_queue() >= ROOM_BYTES || !socket.may_send()
             }
-            Phase::Vacant | Phase::Serving | Phase::Closing | Phase::Leaving => false,
+            Phase::Reading => socket.recv_queue() > 0 || socket.state() != State::Established,
+            Phase::Writing => socket.send_queue() < socket.send_capacity() || !socket.may_send(),
+            Phase::Vacant | Phase::Opening | Phase::Closing | Phase::Leaving => false,
         }
     }
 }
@@ -178,6 +242,8 @@ pub(crate) struct Network {
     frames: Frames,
     sockets: SocketSet<'static>,
     seats: [Seat; CONNECTIONS],
+    /// Milliseconds of turns that moved so much that nobody has to be slow for what they took.
+    pub(crate) well_spent_ms: u32,
 }
 
 impl Network {
@@ -226,13 +292,13 @@ impl Network {
                 seen: 0,
             }
         });
-        Some(Self { interface, frames, sockets, seats })
+        Some(Self { interface, frames, sockets, seats, well_spent_ms: 0 })
     }
 
     /// Moves all frames that wait, and keeps the seats. Says whether anything happened.
     pub(crate) fn poll(&mut self) -> bool {
         let changed = self.move_frames();
-        if self.frames.is_asked() && (self.listening() > 0 || self.make_room()) {
+        if self.frames.queue().clients > 0 && (self.listening() > 0 || self.make_room()) {
             self.move_frames();
             return true;
         }
@@ -255,6 +321,10 @@ impl Network {
     /// Follows what the network did to a socket.
     fn keep_seat(&mut self, index: usize) {
         let Some(seat) = self.seats.get_mut(index) else { return };
+        // Whoever sits there keeps the seat until the turn is over: another one would be taken for him.
+        if seat.phase.is_in_turn() {
+            return;
+        }
         let socket = self.sockets.get_mut::<Socket<'_>>(seat.handle);
         match socket.state() {
             // In TIME-WAIT smoltcp would keep the socket for ten seconds, so that late segments find somebody. A
@@ -265,8 +335,10 @@ impl Network {
                 seat.enter(Phase::Vacant);
             }
             State::Listen | State::SynSent => seat.phase = Phase::Vacant,
-            State::SynReceived | State::Established | State::CloseWait => {
-                if seat.phase == Phase::Vacant {
+            State::SynReceived if seat.phase == Phase::Vacant => seat.enter(Phase::Opening),
+            State::SynReceived => {}
+            State::Established | State::CloseWait => {
+                if matches!(seat.phase, Phase::Vacant | Phase::Opening) {
                     seat.enter(Phase::Silent);
                     seat.is_fresh = true;
                     seat.seen = 0;
@@ -292,19 +364,26 @@ impl Network {
 
     /// Takes a socket from the client that deserves it least. Says whether there was one.
     fn make_room(&mut self) -> bool {
+        let queue = self.frames.queue();
         let mut victim = None;
         let mut most = None;
         for seat in &mut self.seats {
             let socket = self.sockets.get::<Socket<'_>>(seat.handle);
-            let overdue_ms = seat.since.elapsed_ms().checked_sub(seat.phase.limit_when_pressed_ms());
-            let is_finished = seat.phase.is_finished();
-            // A reset overtakes what is still on its way, and the client would never read it.
-            let is_confirmed = socket.send_queue() == 0;
-            // Who has said something while another was served waits for us, and not we for them.
-            let is_heard = !seat.has_news(socket);
-            let claim = overdue_ms
-                .filter(|_| is_heard && (is_confirmed || !is_finished))
-                .map(|overdue_ms| (is_finished, overdue_ms));
+            let phase = seat.phase;
+            // In a rush, nobody is to be turned away for somebody silent: who has something to say says it with the
+            // confirmation, or right behind it.
+            let limit_ms = match queue.places() {
+                places @ ..RUSH_PLACES if phase == Phase::Silent => places,
+                _ => queue.share(phase.limit_when_pressed_ms()),
+            };
+            let overdue_ms = seat.since.elapsed_ms().checked_sub(limit_ms);
+            let loss = phase.loss();
+            // A reset overtakes what is still on its way, and the client would never read it. Who has said the first word while
+            // another was served waits for us, and not we for them.
+            let is_spared = phase.is_in_turn()
+                || loss == Loss::Habit && socket.send_queue() > 0
+                || loss != Loss::Exchange && seat.has_news(socket);
+            let claim = overdue_ms.filter(|_| !is_spared).map(|overdue_ms| (loss, overdue_ms));
             if claim > most {
                 most = claim;
                 victim = Some(seat);
@@ -320,14 +399,19 @@ impl Network {
     }
 
     /// Lets the application have a turn with a connection, if there is anything for it. Says whether there was.
-    fn attend(&mut self, index: usize, advance: impl FnOnce(bool, &mut Stream<'_>) -> Progress) -> bool {
+    fn attend(
+        &mut self,
+        index: usize,
+        turns: &dyn Turns,
+        advance: impl FnOnce(bool, &mut Stream<'_>) -> Progress,
+    ) -> bool {
         let Some(seat) = self.seats.get_mut(index) else { return false };
         let socket = self.sockets.get_mut::<Socket<'_>>(seat.handle);
-        if matches!(seat.phase, Phase::Vacant | Phase::Closing | Phase::Leaving) {
+        if seat.phase.is_in_turn() || matches!(seat.phase, Phase::Vacant | Phase::Closing | Phase::Leaving) {
             return false;
         }
         let has_news = seat.has_news(socket);
-        let was_silent = matches!(seat.phase, Phase::Silent | Phase::Idle);
+        let was_silent = matches!(seat.phase, Phase::Opening | Phase::Silent | Phase::Idle);
         // Who has spoken while another was served is in time, whenever we get round to listening.
         let is_late = seat.since.elapsed_ms() > seat.phase.limit_ms() && !(was_silent && has_news);
         if is_late && was_silent {
@@ -340,17 +424,13 @@ impl Network {
 
         let before = seat.phase;
         let fresh = core::mem::take(&mut seat.is_fresh);
-        seat.phase = Phase::Serving;
-        let mut stream = Stream::new(self, index, is_late);
+        seat.phase = Phase::Reading;
+        let mut stream = Stream::new(self, turns, index, is_late);
         let progress = advance(fresh, &mut stream);
         let moved = stream.close();
 
         let Some(seat) = self.seats.get_mut(index) else { return false };
         let socket = self.sockets.get_mut::<Socket<'_>>(seat.handle);
-        if seat.phase != Phase::Serving {
-            // The client left meanwhile, and perhaps another one came.
-            return true;
-        }
         // If it took something there may be more behind it: another request, for example.
         seat.seen = if moved.received > 0 { 0 } else { socket.recv_queue() };
         match progress {
@@ -386,17 +466,31 @@ impl Network {
         Some(self.sockets.get_mut::<Socket<'_>>(seat.handle))
     }
 
-    /// Does anybody but the one at this seat wait for a turn?
-    pub(crate) fn is_pressed(&self, index: usize) -> bool {
-        let waits = |(other, seat): (usize, &Seat)| {
-            other != index && seat.has_news(self.sockets.get::<Socket<'_>>(seat.handle))
-        };
-        self.frames.is_asked() || self.seats.iter().enumerate().any(waits)
+    /// The one at this seat waits in his turn, for bytes or for room.
+    pub(crate) fn suspend(&mut self, index: usize, phase: Phase) {
+        if let Some(seat) = self.seats.get_mut(index) {
+            seat.phase = phase;
+        }
     }
 
-    /// Is it still the same client?
-    pub(crate) fn is_serving(&self, index: usize) -> bool {
-        self.seats.get(index).is_some_and(|seat| seat.phase == Phase::Serving)
+    /// How long the turn at this seat may take, if somebody waits for its end: another below it, or one who has asked for a
+    /// connection for a while, and whom nobody else has made room for.
+    pub(crate) fn patience(&self, index: usize) -> Option<Patience> {
+        let is_below = |(other, seat): (usize, &Seat)| {
+            other != index
+                && seat.phase.is_in_turn()
+                && seat.has_news(self.sockets.get::<Socket<'_>>(seat.handle))
+        };
+        let queue = self.frames.queue();
+        let least_ms = queue.share(500);
+        let is_asked = queue.clients > 0 && queue.longest_ms >= least_ms;
+        if is_asked {
+            Some(Patience { least_ms, most_ms: queue.share(2_000) })
+        } else if self.seats.iter().enumerate().any(is_below) {
+            Some(Patience { least_ms: 500, most_ms: 30_000 })
+        } else {
+            None
+        }
     }
 }
 

@@ -3,17 +3,18 @@
 //! Bytes are *peeked*: they stay in the socket until it is known that they belong to this request. What follows them, the
 //! next request of the same client, may not be kept anywhere else, because one buffer serves all connections.
 //!
-//! [`Read`] and [`Write`] wait when they must, until the deadline. The network goes on meanwhile.
+//! [`Read`] and [`Write`] wait when they must, until the deadline. The network goes on meanwhile, and others have their turns.
 
 use embedded_io::{ErrorKind, ErrorType, Read, Write};
 use smoltcp::socket::tcp::State;
 
 use crate::board::{self, Moment};
-use crate::server::Network;
+use crate::server::{Network, Phase, Turns};
 
 /// One connection, for as long as an application has its turn.
 pub struct Stream<'a> {
     network: &'a mut Network,
+    turns: &'a dyn Turns,
     index: usize,
     began: Moment,
     /// How long the turn may take from then on. Nothing for who is late.
@@ -21,6 +22,8 @@ pub struct Stream<'a> {
     /// Bytes that were read, and still are in the socket.
     taken: usize,
     moved: Moved,
+    /// What the network said when it began: what has come to it since, turns above have spent well.
+    well_spent_ms: u32,
 }
 
 /// How many bytes a turn has moved.
@@ -32,7 +35,11 @@ pub(crate) struct Moved {
 
 impl Moved {
     pub(crate) fn is_nothing(self) -> bool {
-        self.received == 0 && self.sent == 0
+        self.bytes() == 0
+    }
+
+    fn bytes(self) -> usize {
+        self.received + self.sent
     }
 }
 
@@ -41,12 +48,9 @@ impl<'a> Stream<'a> {
     const PATIENCE_MS: u32 = 10_000;
     /// What a byte, either way, adds to that: whoever keeps up 500 bytes a second may go on.
     const PATIENCE_PER_BYTE_MS: u32 = 2;
-    /// How long it may wait when others wait too, for their turn.
-    const PATIENCE_WHEN_PRESSED_MS: u32 = 500;
-    /// So many bytes add a millisecond to that: drops of content do not buy time from those who wait.
-    const BYTES_PER_MS_WHEN_PRESSED: usize = 64;
-    /// However fast it is.
-    const PATIENCE_WHEN_PRESSED_MAX_MS: u32 = 2_000;
+    /// So many bytes add a millisecond to what a turn may take when somebody waits for its end: drops of content do not buy time
+    /// from those who wait.
+    const BYTES_PER_MS_WHEN_PRESSED: usize = 32;
 
     /// The time that so many bytes earn.
     pub(crate) fn earned_ms(bytes: usize) -> u32 {
@@ -54,9 +58,11 @@ impl<'a> Stream<'a> {
     }
 
     /// A turn that begins now. Who is late has no time left.
-    pub(crate) fn new(network: &'a mut Network, index: usize, is_late: bool) -> Self {
+    pub(crate) fn new(network: &'a mut Network, turns: &'a dyn Turns, index: usize, is_late: bool) -> Self {
         Self {
+            well_spent_ms: network.well_spent_ms,
             network,
+            turns,
             index,
             began: Moment::now(),
             patience_ms: if is_late { 0 } else { Self::PATIENCE_MS },
@@ -113,31 +119,50 @@ impl<'a> Stream<'a> {
     /// Ends the turn.
     pub(crate) fn close(mut self) -> Moved {
         self.consume(self.taken);
+        let taken_ms = self.began.elapsed_ms();
+        if taken_ms <= self.earned_when_pressed_ms() {
+            self.network.well_spent_ms = self.well_spent_ms.wrapping_add(taken_ms);
+        }
         self.moved
     }
 
-    /// Lets the network go on until something happens, or the time is up.
-    fn wait(&mut self) -> Result<(), ErrorKind> {
-        let is_overdue = self.began.elapsed_ms() >= self.patience_when_pressed_ms();
-        if self.is_late() || is_overdue && self.network.is_pressed(self.index) {
+    /// Lets the network go on, and the others have their turns, until something happens, or the time is up.
+    fn wait(&mut self, phase: Phase) -> Result<(), ErrorKind> {
+        if self.is_late() || self.has_to_yield() {
             return Err(ErrorKind::TimedOut);
         }
-        if !self.network.poll() {
+        self.network.suspend(self.index, phase);
+        let changed = self.network.poll();
+        let below = Moment::now();
+        let gave = self.turns.give(self.network);
+        // Who is below others is not late for what they took.
+        self.extend_patience(below.elapsed_ms());
+        if !changed && !gave {
             board::sleep();
         }
-        if self.network.is_serving(self.index) { Ok(()) } else { Err(ErrorKind::ConnectionReset) }
+        Ok(())
     }
 
-    fn patience_when_pressed_ms(&self) -> u32 {
-        let moved = (self.moved.received + self.moved.sent) / Self::BYTES_PER_MS_WHEN_PRESSED;
-        let earned_ms = u32::try_from(moved).unwrap_or(u32::MAX);
-        Self::PATIENCE_WHEN_PRESSED_MS.saturating_add(earned_ms).min(Self::PATIENCE_WHEN_PRESSED_MAX_MS)
+    /// Has it had its turn for long enough, as somebody waits for the end of it?
+    fn has_to_yield(&self) -> bool {
+        let taken_ms = self.began.elapsed_ms();
+        let Some(patience) = self.network.patience(self.index) else { return false };
+        let earned_ms = self.earned_when_pressed_ms();
+        taken_ms >= patience.least_ms.saturating_add(earned_ms).min(patience.most_ms)
+    }
+
+    /// The time that it may take besides, when somebody waits for its end: for what it has moved, and for turns above that moved
+    /// something.
+    fn earned_when_pressed_ms(&self) -> u32 {
+        let moved = self.moved.bytes() / Self::BYTES_PER_MS_WHEN_PRESSED;
+        let above_ms = self.network.well_spent_ms.wrapping_sub(self.well_spent_ms);
+        u32::try_from(moved).unwrap_or(u32::MAX).saturating_add(above_ms)
     }
 
     /// What has moved earns time; to be late is not made good any more.
-    fn extend_deadline(&mut self, bytes: usize) {
+    fn extend_patience(&mut self, milliseconds: u32) {
         if self.patience_ms > 0 {
-            self.patience_ms = self.patience_ms.saturating_add(Self::earned_ms(bytes));
+            self.patience_ms = self.patience_ms.saturating_add(milliseconds);
         }
     }
 }
@@ -154,13 +179,13 @@ impl Read for Stream<'_> {
         loop {
             let length = self.read_now(buffer);
             if length > 0 {
-                self.extend_deadline(length);
+                self.extend_patience(Self::earned_ms(length));
                 return Ok(length);
             }
             if self.has_ended() {
                 return Ok(0);
             }
-            self.wait()?;
+            self.wait(Phase::Reading)?;
         }
     }
 }
@@ -175,10 +200,10 @@ impl Write for Stream<'_> {
             let length = socket.send_slice(bytes).map_err(|_| ErrorKind::BrokenPipe)?;
             if length > 0 {
                 self.moved.sent += length;
-                self.extend_deadline(length);
+                self.extend_patience(Self::earned_ms(length));
                 return Ok(length);
             }
-            self.wait()?;
+            self.wait(Phase::Writing)?;
         }
     }
 

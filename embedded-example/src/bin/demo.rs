@@ -3,6 +3,7 @@
 #![no_std]
 #![no_main]
 
+use core::cell::Cell;
 use core::panic::PanicInfo;
 
 use cortex_m::singleton;
@@ -10,9 +11,8 @@ use httpling_board::http::{Http, INPUT_BYTES, OUTPUT_BYTES};
 use httpling_board::{board, server, stack};
 use httpling_demo::{Board, Demo};
 
-#[derive(Default)]
 struct Device {
-    requests: u32,
+    requests: &'static Cell<u32>,
 }
 
 impl Board for Device {
@@ -34,11 +34,11 @@ impl Board for Device {
     }
 
     fn add_request(&mut self) {
-        self.requests = self.requests.wrapping_add(1);
+        self.requests.set(self.requests.get().wrapping_add(1));
     }
 
     fn requests(&self) -> u32 {
-        self.requests
+        self.requests.get()
     }
 }
 
@@ -51,10 +51,12 @@ fn main() -> ! {
     stack::paint();
     let input = singleton!(: [u8; INPUT_BYTES] = [0; INPUT_BYTES]);
     let output = singleton!(: [u8; OUTPUT_BYTES] = [0; OUTPUT_BYTES]);
-    let (Some(card), Some(input), Some(output)) = (board::start(), input, output) else {
+    let requests = singleton!(: Cell<u32> = Cell::new(0));
+    let (Some(card), Some(input), Some(output), Some(requests)) = (board::start(), input, output, requests)
+    else {
         board::restart_after("started twice")
     };
-    server::serve(card, &mut Http::new(Demo::new(Device::default()), input, output))
+    server::serve(card, Http::new(|| Demo::new(Device { requests }), input, output))
 }
 
 #[panic_handler]

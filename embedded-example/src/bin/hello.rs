@@ -21,7 +21,7 @@ fn main() -> ! {
     let (Some(card), Some(input), Some(output)) = (board::start(), input, output) else {
         board::restart_after("started twice")
     };
-    server::serve(card, &mut Http::new(Hello, input, output))
+    server::serve(card, Http::new(|| Hello, input, output))
 }
 
 #[panic_handler]

@@ -23,7 +23,7 @@ use crate::tools::{self, CrossCompiler};
 type Test = (&'static str, fn(&Subject) -> Result<()>);
 
 /// For every board.
-const TESTS: [Test; 18] = [
+const TESTS: [Test; 24] = [
     ("curl is served", curl),
     ("the answers are those of the host, byte for byte", same_as_host),
     ("a hundred clients, one after the other", hundred_clients),
@@ -38,6 +38,12 @@ const TESTS: [Test; 18] = [
     ("content that does not come keeps others waiting for a moment only", waiting::stalled),
     ("content in drops keeps others waiting for a moment only", waiting::dropping),
     ("content in drops on all connections locks nobody out", waiting::all_dropping),
+    ("content in drops from more clients than sockets locks nobody out", waiting::more_dropping),
+    ("heads in drops on all connections lock nobody out", waiting::dropping_heads),
+    ("content that nobody reads, in drops on all connections, locks nobody out", waiting::dropping_in_vain),
+    ("endless content, and answers that nobody reads, keep nobody waiting", waiting::endless),
+    ("hundreds of silent clients a second lock nobody out", waiting::flood),
+    ("a long upload goes on when others ask", waiting::upload),
     ("half-sent heads make room", waiting::half_sent),
     ("idle connections make room", waiting::idle),
     ("a browser's six connections are served beside four idle ones", waiting::browser_beside_idle),
@@ -72,7 +78,6 @@ pub(crate) fn run(compiler: &CrossCompiler) -> Result<()> {
             board.run(*test)?;
         }
         if build.machine == Machine::Lm3s6965evb && !build.lossy {
-            board.run(("a request at the last moment is heard", waiting::last_moment))?;
             board.run(("the page is read and clicked in a browser", in_browser))?;
             board.run(("ten thousand requests, mutated, bring nothing about", mutated))?;
         }
