@@ -3,7 +3,7 @@
 use crate::cli::Arguments;
 use crate::manager::Inherited;
 use crate::reason;
-use httpling::{Builder, HttpServer};
+use httpling::{Builder, HttpServer, Leniency};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
@@ -15,6 +15,8 @@ pub(crate) fn listen(arguments: &Arguments, inherited: Option<Inherited>) -> Res
     let builder = arguments
         .promises
         .settle(HttpServer::builder())
+        // Browsers send `?a={1|2}` as it stands in a link, and Python serves it (spec 49).
+        .leniency(Leniency { target_octets: true, ..Leniency::default() })
         .protocol(arguments.protocol)
         .proxy_protocol(arguments.proxy_protocol);
     let mut builder = share_port(builder, arguments);

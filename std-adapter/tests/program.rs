@@ -207,6 +207,19 @@ fn fields_and_the_media_type_can_be_given() {
     assert_eq!(reply.value("Content-Type"), Some("text/x-me"));
 }
 
+/// In a query and, but for some of them, in a path (spec 49).
+#[test]
+fn what_browsers_do_not_encode_is_served() {
+    let directory = directory();
+    std::fs::write(directory.path().join("[a]|b^c.txt"), "odd").unwrap();
+    let process = serve(&directory, &[]);
+    assert_eq!(fetch(process.address, "/[a]|b^c.txt").content, b"odd");
+    assert_eq!(fetch(process.address, r#"/a.txt?{"q":"<`|\^>"}"#).content, b"the content of a\n");
+    // The address that it is sent to has them encoded: `/\` begins another host for a browser (spec 118).
+    let reply = fetch(process.address, r"/\/../sub?a|b");
+    assert_eq!(reply.value("Location"), Some("/%5C/../sub/?a%7Cb"));
+}
+
 /// The end that closes first remembers the connection for a minute, and its port with it (spec 21).
 #[cfg(target_os = "linux")]
 #[test]
