@@ -119,15 +119,17 @@ fn responses_that_nobody_takes_share_a_bound() {
     let options = ["--unsent-bytes-max", &bound, "--threads", "1", "--spare-threads-max", "1"];
     let process = serve("", &directory, &[&options[..], &["--metrics", "127.0.0.1:0"]].concat());
     let ask = "GET /small.bin HTTP/1.1\r\nHost: a\r\n\r\n".repeat(ANSWERS);
-    let mut clients: Vec<Client> = (0..CLIENTS)
-        .map(|_| {
-            let mut client = process.client();
-            client.send(&ask);
-            // It is being answered.
-            assert!(client.has_something_within(common::PATIENCE));
-            client
-        })
-        .collect();
+    let connect = || {
+        let mut client = process.client();
+        client.send(&ask);
+        // It is being answered.
+        assert!(client.has_something_within(common::PATIENCE));
+        client
+    };
+    let mut clients = vec![connect()];
+    // Its sockets are full before anybody else's begin to be.
+    assert!(becomes_true(|| unsent_bytes(&process) > 0));
+    clients.extend((1..CLIENTS).map(|_| connect()));
     assert!(process.stderr.wait_for(|line| line.contains("is cut off")).is_some());
     assert_eq!(process.client().ask(FILE).status(), 200);
     let held = unsent_bytes(&process);
