@@ -44,6 +44,7 @@ thread_local! {
 ///     }
 /// }
 /// ```
+#[doc(alias = "copyfile")]
 pub trait EndWithFile {
     /// Ends the head, and sends the octets `range` of `file`: the handler returns at once, and the server sends them as the
     /// client takes them. A client that takes its time costs a descriptor and no thread.

@@ -89,6 +89,7 @@ impl HttpServer {
     /// The first IP address on which it listens, with the port that was taken for port 0. `None` when it listens on Unix sockets
     /// alone.
     #[doc(alias = "server_address")]
+    #[doc(alias = "server_port")]
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.local_addresses().find_map(|address| match address {
             LocalAddress::Tcp(address) => Some(*address),
@@ -155,6 +156,8 @@ impl HttpServer {
     ///
     /// # Errors
     /// When there are no threads or descriptors to begin with. Nothing that a client does ends it.
+    #[doc(alias = "setup")]
+    #[doc(alias = "process_request")]
     pub fn serve_forever<H, F>(&self, factory: F) -> io::Result<()>
     where
         H: RequestHandler + Send + 'static,

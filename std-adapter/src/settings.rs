@@ -303,6 +303,7 @@ impl Builder {
     }
 
     /// How long running requests may go on after [`ShutdownHandle::shutdown`](crate::ShutdownHandle::shutdown). Default: 10 s.
+    #[doc(alias = "block_on_close")]
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.settings.drain = timeout.min(FOREVER);
@@ -320,6 +321,7 @@ impl Builder {
     /// Lets other sockets listen on the same address, which say so too, such as those of the next instance of this program: the
     /// kernel spreads new connections over them. Default: no. For sockets that are made after it; for Unix, and not for Unix
     /// sockets.
+    #[doc(alias = "allow_reuse_port")]
     #[cfg(unix)]
     #[must_use]
     pub fn reuse_port(mut self, reuse: bool) -> Self {
@@ -353,6 +355,8 @@ impl Builder {
     ///
     /// # Errors
     /// Why the last address could not be listened on.
+    #[doc(alias = "server_bind")]
+    #[doc(alias = "server_activate")]
     pub fn listen(mut self, addresses: impl ToSocketAddrs) -> io::Result<Self> {
         let mut result = Err(io::Error::new(io::ErrorKind::InvalidInput, "no address to listen on"));
         for address in addresses.to_socket_addrs()? {

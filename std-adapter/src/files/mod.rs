@@ -92,6 +92,7 @@ impl FileHandler {
     ///
     /// # Errors
     /// Why `directory` cannot be opened, or that it is none (spec 6 H).
+    #[doc(alias = "directory")]
     pub fn new(directory: impl Into<PathBuf>) -> io::Result<Self> {
         let directory = directory.into();
         if !std::fs::metadata(&directory)?.is_dir() {
@@ -121,6 +122,7 @@ impl FileHandler {
     }
 
     /// Lists directories, or not.
+    #[doc(alias = "list_directory")]
     #[must_use]
     pub fn listings(self, listings: Listings) -> Self {
         self.with(|settings| settings.listings = listings)
@@ -142,6 +144,8 @@ impl FileHandler {
     ///
     /// # Errors
     /// [`InvalidHeader::Value`] for what cannot stand in a field.
+    #[doc(alias = "extensions_map")]
+    #[doc(alias = "guess_type")]
     pub fn default_content_type(self, value: &str) -> Result<Self, InvalidHeader> {
         if value.trim_ascii().is_empty() || !header::is_value(value) {
             return Err(InvalidHeader::Value);
