@@ -2,6 +2,7 @@
 
 mod promises;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::builder::styling::Styles;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser};
@@ -34,6 +35,7 @@ pub(crate) struct Arguments {
 
     /// The media type of files whose name tells none
     #[arg(long, value_name = "TYPE", default_value = "application/octet-stream")]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) content_type: String,
 
     /// Follow symbolic links out of the directory

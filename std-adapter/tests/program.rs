@@ -93,6 +93,7 @@ fn a_wrong_command_line_is_said_and_exits_2() {
         ("-p HTTP/2.0", "it is HTTP/1.0 or HTTP/1.1"),
         ("-p 1.1", "it is HTTP/1.0 or HTTP/1.1"),
         ("-H nocolon", "'--header <NAME: VALUE>'"),
+        ("--content-type=", "'--content-type <TYPE>'"),
     ] {
         let arguments: Vec<&str> = line.split(' ').collect();
         let (code, stdout, stderr) = run(&mut httpling(&arguments));
