@@ -23,7 +23,7 @@ use crate::tools::{self, CrossCompiler};
 type Test = (&'static str, fn(&Subject) -> Result<()>);
 
 /// For every board.
-const TESTS: [Test; 24] = [
+const TESTS: [Test; 22] = [
     ("curl is served", curl),
     ("the answers are those of the host, byte for byte", same_as_host),
     ("a hundred clients, one after the other", hundred_clients),
@@ -39,8 +39,6 @@ const TESTS: [Test; 24] = [
     ("content in drops keeps others waiting for a moment only", waiting::dropping),
     ("content in drops on all connections locks nobody out", waiting::all_dropping),
     ("content in drops from more clients than sockets locks nobody out", waiting::more_dropping),
-    ("heads in drops on all connections lock nobody out", waiting::dropping_heads),
-    ("content that nobody reads, in drops on all connections, locks nobody out", waiting::dropping_in_vain),
     ("endless content, and answers that nobody reads, keep nobody waiting", waiting::endless),
     ("hundreds of silent clients a second lock nobody out", waiting::flood),
     ("a long upload goes on when others ask", waiting::upload),

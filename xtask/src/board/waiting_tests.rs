@@ -76,40 +76,28 @@ pub(super) fn stalled(board: &Subject) -> Result<()> {
     board.answers_meanwhile()
 }
 
-/// A chunk of one octet.
-const DROP: &[u8] = b"1\r\nx\r\n";
-
 pub(super) fn dropping(board: &Subject) -> Result<()> {
-    beside_drops(board, 1, &echo_in_chunks(), DROP)
+    beside_drops(board, 1)
 }
 
 pub(super) fn all_dropping(board: &Subject) -> Result<()> {
-    beside_drops(board, 4, &echo_in_chunks(), DROP)
+    beside_drops(board, 4)
 }
 
 /// More than there are sockets.
 pub(super) fn more_dropping(board: &Subject) -> Result<()> {
-    beside_drops(board, 8, &echo_in_chunks(), DROP)
+    beside_drops(board, 8)
 }
 
-pub(super) fn dropping_heads(board: &Subject) -> Result<()> {
-    beside_drops(board, 4, b"GET / HTTP/1.1\r\nHost: a\r\nX: ", b"x")
-}
-
-/// Of content that nobody reads.
-pub(super) fn dropping_in_vain(board: &Subject) -> Result<()> {
-    beside_drops(board, 4, b"POST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n", b"xxxxx")
-}
-
-/// Asks while clients begin with `start` and then send a drop every few milliseconds, and begin again when they are cut off.
-fn beside_drops(board: &Subject, clients: usize, start: &[u8], drop: &[u8]) -> Result<()> {
+/// Asks while clients send content to `/echo`, a chunk of one octet every few milliseconds, and begin again when they are cut off.
+fn beside_drops(board: &Subject, clients: usize) -> Result<()> {
     beside(board, clients, &|client, is_over| {
-        client.send(start)?;
+        client.send(&echo_in_chunks())?;
         let mut reader = client.try_clone()?;
         // It ends with the connection.
         thread::spawn(move || reader.until_end());
         while !is_over.load(Ordering::Relaxed) {
-            client.send(drop)?;
+            client.send(b"1\r\nx\r\n")?;
             thread::sleep(Duration::from_millis(3));
         }
         Ok(())
