@@ -22,7 +22,7 @@
 //! | all handlers busy | `engine.rs` `a_full_queue_is_a_503` |
 //! | accept errors | `cargo xtask faults`; `process.rs` `no_descriptors_is_no_end`, `who_is_idle_leaves_its_descriptor_to_others`, `who_is_idle_in_another_loop_leaves_its_descriptor_to_others` |
 //! | no descriptor for a file | `no_descriptor.rs`; `cargo xtask faults` |
-//! | refusals | `server.rs` `a_refusal_arrives_although_the_client_is_still_sending`, `a_refusal_arrives_although_the_client_never_stops_sending` |
+//! | refusals | `server.rs` `a_refusal_arrives_although_the_client_is_still_sending`, `a_refusal_arrives_although_the_client_never_stops_sending`; here: not for ever |
 //! | half-close | `server.rs` `a_request_and_half_a_close_is_answered_whole`, `engine.rs` `half_a_close_is_no_reason_to_answer_half` |
 //! | SIGTERM, SIGINT | `program.rs` `both_signals_end_it_with_exit_0`, `both_signals_let_a_running_transfer_finish`, `it_ends_when_its_patience_does`, `a_second_signal_ends_it_at_once`; `abuse.rs` under load |
 //! | restart | `program.rs` `a_restart_on_the_same_port_works_at_once` |
@@ -44,6 +44,7 @@ mod common;
 use common::demo::{Demo, GET, quiet};
 use common::{Client, Ending, PATIENCE, Process, log_text, run};
 use httpling::Limits;
+use std::io;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -240,6 +241,21 @@ fn unread_content() {
     assert_eq!(client.reply().text(), "Hello there");
     client.send(head(20_001));
     assert_eq!(client.reply().value("Connection"), Some("close"));
+}
+
+/// Who has been refused and neither closes nor stops is let go after a time, however little it sends.
+#[test]
+fn lingering() {
+    let (server, _) = Demo::serve(quiet().discard_timeout(Duration::from_millis(100)));
+    let mut client = server.client();
+    client.send("wrong\r\n\r\n");
+    assert_eq!(client.last_reply().status(), 400);
+    let began = Instant::now();
+    // The server has said its last word, and what comes for nobody is answered with a reset.
+    while io::Write::write(&mut client.stream(), b"x").is_ok() {
+        assert!(began.elapsed() < PATIENCE, "a client that was refused is listened to for ever");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]

@@ -85,6 +85,9 @@ mod tests {
         assert_eq!(rates.content_patience(0, SECOND * 21), None);
         assert_eq!(rates.content_patience(500, SECOND * 21), Some(Duration::ZERO));
         assert_eq!(rates.content_patience(5000, SECOND * 21), Some(SECOND * 9));
+        // No least rate is the least that there is.
+        let patient = Rates { bytes_per_second_min: 0, ..rates };
+        assert_eq!(patient.content_patience(5, SECOND * 21), Some(SECOND * 4));
     }
 
     #[test]
@@ -112,5 +115,9 @@ mod tests {
         assert_eq!(rates.write_patience(0, SECOND * 132), None);
         assert_eq!(rates.write_patience(599 * 500 - UNTOLD, SECOND * 600), None);
         assert_eq!(rates.write_patience(600 * 500 - UNTOLD, SECOND * 600), Some(SECOND * 30));
+        // Whatever the rate, it may stall for so long first.
+        let strict = Rates { bytes_per_second_min: u32::MAX, ..rates };
+        assert_eq!(strict.write_patience(0, SECOND * 60), Some(SECOND * 30));
+        assert_eq!(strict.write_patience(0, SECOND * 61), None);
     }
 }
