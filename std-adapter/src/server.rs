@@ -131,10 +131,11 @@ impl HttpServer {
     ///
     /// - before it waits for its own client (for content that has not arrived, or for a client that does not take what is
     ///   written), at once;
-    /// - when it sleeps, reads a file, or waits for a lock or another server, after one to two milliseconds. Requests of the same
-    ///   kind (method, and first segment of the path) as one that was found sleeping are served beside the loops from then on, for
-    ///   as long as the kind goes on sleeping;
-    /// - when it computes, after four to five milliseconds, each time.
+    /// - when it sleeps, reads a file, or waits for a lock or another server, after one to two milliseconds;
+    /// - when it computes, after four to five milliseconds.
+    ///
+    /// Requests of the same kind (method, and first segment of the path) as one that was found doing either are served beside the
+    /// loops from then on, for as long as the kind goes on taking longer than a millisecond.
     ///
     /// Content of at most 16 KiB, of a length that its head tells, has come whole when its handler is called, unless the client
     /// waits to be asked for it: however slowly it comes, it takes no thread. A handler that refuses it by its head alone

@@ -62,6 +62,11 @@ impl RequestHandler for Demo {
                 while began.elapsed() < Duration::from_micros(300) {}
                 head.end_with(format!("{:?}", std::thread::current().id()).as_bytes())
             }
+            b"/computes" => {
+                let began = Instant::now();
+                while began.elapsed() < Duration::from_millis(20) {}
+                head.end_with(format!("{:?}", std::thread::current().id()).as_bytes())
+            }
             b"/own" => head.end_with(self.own.to_string().as_bytes()),
             b"/static" => head.end_with_static(&LARGE),
             b"/produced" => head.end_with_producer(LARGE.len() as u64, 7),
@@ -112,6 +117,16 @@ fn a_handler_that_waits_holds_up_nobody() {
         // The connection goes on where it was.
         assert_eq!(client.get("/own").text(), "2");
     }
+}
+
+/// A crowd of handlers that compute does not pass through the loop one by one: once one is known to, the next are served beside it.
+#[test]
+fn a_handler_that_computes_is_served_beside_the_loop() {
+    let server = Running::with(one_loop(), &Demo::default());
+    let mut client = server.client();
+    // The loop's own thread would answer both.
+    let is_beside = becomes_true(|| client.get("/thread").text() != client.get("/computes").text());
+    assert!(is_beside);
 }
 
 /// More than there are threads: they wait for their turn, and all are answered.

@@ -1,8 +1,8 @@
 //! Which kinds of request were seen to wait?
 //!
-//! A kind is a method and the first segment of a path: `GET /reports`. When a handler was seen to wait in it, the next requests
-//! of the kind are given to spare threads up front, and the loop need not be handed over for each of them. A kind that has not
-//! waited for a while is served by the loop again.
+//! A kind is a method and the first segment of a path: `GET /reports`. When a handler was seen to wait in it, or to compute for
+//! long, which is the same to those behind it, the next requests of the kind are given to spare threads up front, and the loop need
+//! not be handed over for each of them. A kind that has not waited for a while is served by the loop again.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 

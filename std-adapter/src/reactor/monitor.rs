@@ -1,9 +1,12 @@
 //! Sees when a handler waits for something that is not its socket, or just takes long: then its loop goes to another thread.
 //!
 //! A thread that looks at the loops once in a tick, while any of them is awake. A call that is the same one as a tick ago is
-//! stuck. If its thread sleeps, its loop is handed over and its kind of request noted as one that waits. If its thread computes,
-//! or waits for its turn on a processor, the loop is handed over a few ticks later, and its kind is noted only when the thread
-//! is found sleeping after all: more threads help those who sleep, and nobody else.
+//! stuck. If its thread sleeps, its loop is handed over and its kind of request noted as one that holds its thread up. If its thread
+//! computes, or waits for its turn on a processor, the loop is handed over a few ticks later, and its kind is noted only when the
+//! thread is found sleeping after all, or has had a processor for long: on a busy machine any handler may seem stuck.
+//!
+//! A crowd whose handlers compute would otherwise pass through the loop one by one, each for as long as it takes to tell that it
+//! computes, and each thread that has lost the loop makes that longer for the next.
 
 use super::kinds::Kind;
 use super::message::{Errand, Message, Why};
@@ -21,6 +24,8 @@ use std::time::Duration;
 pub(super) const TICK: Duration = Duration::from_millis(1);
 /// Ticks that a call may compute.
 const COMPUTING: u32 = 4;
+/// Of which its thread had a processor for so long, if it does compute.
+const COMPUTES: Duration = Duration::from_millis(2);
 /// Ticks for which a handler is watched that computed when it lost its loop.
 const WATCHED: u32 = 64;
 /// Ticks from one look at how long handlers take to the next.
@@ -46,6 +51,10 @@ impl Worker {
     fn sleeps(&self) -> bool {
         sleeps(self.thread)
     }
+
+    fn processor_time(&self) -> Option<Duration> {
+        processor_time(self.thread)
+    }
 }
 
 /// A loop, as it was found in the last tick.
@@ -53,17 +62,34 @@ impl Worker {
 struct Seen {
     call: u64,
     ticks: u32,
+    /// Its handler, and its thread's processor time, when it was found stuck.
+    handler: Option<u64>,
+    processor_time: Option<Duration>,
     /// A thread was sent for it, which has it or will.
     is_helped: bool,
 }
 
-/// A handler that computed when it lost its loop.
+/// A handler that neither slept nor had computed for long when it lost its loop.
 #[derive(Debug)]
 struct Watched {
     worker: Arc<Worker>,
     handler: u64,
+    /// Its thread's processor time then.
+    processor_time: Option<Duration>,
     kind: Kind,
     ticks: u32,
+}
+
+impl Watched {
+    /// Does it hold its thread up?
+    fn waits_or_computes(&self) -> bool {
+        self.worker.sleeps() || has_computed(self.processor_time, self.worker.processor_time())
+    }
+}
+
+/// Was so much processor time used in between? Where that cannot be seen, it was not.
+fn has_computed(before: Option<Duration>, after: Option<Duration>) -> bool {
+    before.zip(after).is_some_and(|(before, after)| after.saturating_sub(before) >= COMPUTES)
 }
 
 /// The monitor's life.
@@ -83,11 +109,11 @@ pub(super) fn watch<H: Handler>(reactor: &Arc<Reactor<H>>) {
             if watched.worker.tally.handler() != Some(watched.handler) || watched.ticks > WATCHED {
                 return false;
             }
-            let sleeps = watched.worker.sleeps();
-            if sleeps {
+            let is_known = watched.waits_or_computes();
+            if is_known {
                 reactor.kinds.saw_wait(watched.kind);
             }
-            !sleeps
+            !is_known
         });
         bring_back(reactor);
         quiet = if has_work(reactor) || !watched.is_empty() { 0 } else { quiet + 1 };
@@ -113,7 +139,7 @@ fn look<H: Handler>(reactor: &Arc<Reactor<H>>, index: usize, seen: &mut Seen) ->
     let this = reactor.loops.get(index)?;
     let call = this.turn();
     if call == 0 || call != seen.call {
-        *seen = Seen { call, ticks: 0, is_helped: false };
+        *seen = Seen { call, ..Seen::default() };
         return None;
     }
     seen.ticks += 1;
@@ -131,15 +157,23 @@ fn look<H: Handler>(reactor: &Arc<Reactor<H>>, index: usize, seen: &mut Seen) ->
     let kind = Some(this.kind.load(Ordering::Relaxed)).filter(|kind| *kind != 0).map(Kind::from_number);
     let sleeps = worker.sleeps();
     let kind = kind.filter(|_| handler.is_some() && worker.tally.handler() == handler);
-    if !sleeps && seen.ticks < COMPUTING {
-        return None;
+    let mut is_known = sleeps;
+    if !sleeps {
+        let processor_time = worker.processor_time();
+        if seen.handler != handler {
+            (seen.handler, seen.processor_time) = (handler, processor_time);
+        }
+        if seen.ticks < COMPUTING {
+            return None;
+        }
+        is_known = has_computed(seen.processor_time, processor_time);
     }
-    if let (true, Some(kind)) = (sleeps, kind) {
+    if let (true, Some(kind)) = (is_known, kind) {
         reactor.kinds.saw_wait(kind);
     }
     seen.is_helped = reactor.employ(Work::Drive { index, turn: call }, Need::Handler);
-    let (handler, kind) = handler.zip(kind).filter(|_| !sleeps)?;
-    Some(Watched { worker, handler, kind, ticks: 0 })
+    let (handler, kind) = handler.zip(kind).filter(|_| !is_known)?;
+    Some(Watched { worker, handler, processor_time: seen.processor_time, kind, ticks: 0 })
 }
 
 /// Brings requests back to their loops that wait for a thread in vain, or need not wait any more.
@@ -170,6 +204,16 @@ fn this_thread() -> u64 {
     return u64::try_from(rustix::thread::gettid().as_raw_nonzero().get()).unwrap_or(0);
     #[cfg(not(target_os = "linux"))]
     0
+}
+
+/// For how long a thread of this process has had a processor. `None` where that cannot be seen.
+fn processor_time(thread: u64) -> Option<Duration> {
+    if !cfg!(target_os = "linux") {
+        return None;
+    }
+    // NANOSECONDS WAITED TURNS
+    let times = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
+    times.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
 /// Does a thread of this process sleep? Where that cannot be seen, it does.
