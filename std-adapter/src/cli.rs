@@ -16,12 +16,12 @@ use std::path::PathBuf;
 #[command(version, infer_long_args = true, styles = Styles::styled())]
 #[allow(clippy::struct_excessive_bools)] // Each is an option of its own.
 pub(crate) struct Arguments {
-    /// Bind to this address (a name, an IP address, or unix:PATH); may be repeated. A service manager
-    /// that has made sockets (socket activation) goes before  [default: all interfaces]
+    /// Bind to this address (a name, an IP address, or unix:PATH); may be repeated. Sockets that a service
+    /// manager hands over are served instead of it [default: all interfaces]
     #[arg(short, long, value_name = "ADDRESS")]
     pub(crate) bind: Vec<String>,
 
-    /// Serve this directory  [default: the current directory]
+    /// Serve this directory [default: the current directory]
     #[arg(short, long, value_name = "DIR", default_value = ".", hide_default_value = true)]
     pub(crate) directory: PathBuf,
 
@@ -116,7 +116,7 @@ fn protocol(text: &str) -> Result<Version, String> {
     match text {
         "HTTP/1.0" => Ok(Version::Http10),
         "HTTP/1.1" => Ok(Version::Http11),
-        _ => Err("it is HTTP/1.0 or HTTP/1.1".to_owned()),
+        _ => Err("must be HTTP/1.0 or HTTP/1.1".to_owned()),
     }
 }
 
@@ -161,9 +161,9 @@ mod tests {
             ("70000", "argument port: must be 0 to 65535: '70000'"),
             ("--nope", "unrecognized arguments: --nope"),
             ("1 2", "unrecognized arguments: 2"),
-            ("-p HTTP/2.0", "it is HTTP/1.0 or HTTP/1.1"),
+            ("-p HTTP/2.0", "must be HTTP/1.0 or HTTP/1.1"),
             ("-H nocolon", "no colon between name and value"),
-            ("--idle-timeout soon", "it is a number of seconds"),
+            ("--idle-timeout soon", "must be a number of seconds"),
             ("--idle-timeout=-1", "negative"),
             ("--fields-max 256", "256 is not in 0..=255"),
         ] {

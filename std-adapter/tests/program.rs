@@ -90,8 +90,8 @@ fn a_wrong_command_line_is_said_and_exits_2() {
         ("--cgi", "error: unrecognized arguments: --cgi"),
         ("8000 9000", "error: unrecognized arguments: 9000"),
         ("-b", "'--bind <ADDRESS>'"),
-        ("-p HTTP/2.0", "it is HTTP/1.0 or HTTP/1.1"),
-        ("-p 1.1", "it is HTTP/1.0 or HTTP/1.1"),
+        ("-p HTTP/2.0", "must be HTTP/1.0 or HTTP/1.1"),
+        ("-p 1.1", "must be HTTP/1.0 or HTTP/1.1"),
         ("-H nocolon", "'--header <NAME: VALUE>'"),
         ("--content-type=", "'--content-type <TYPE>'"),
     ] {

@@ -47,7 +47,8 @@ struct Times {
     #[arg(long, value_name = "SECONDS", default_value = "30")]
     write_timeout: Seconds,
 
-    /// Octets a second that a client must take, on average over twice that time. The slowest modem takes more
+    /// Octets a second that a client must take, on average, of a response that lasts longer than twice the
+    /// write time-out. The slowest modem takes more
     #[arg(long, value_name = "BYTES", default_value = "500")]
     bytes_per_second_min: u32,
 
@@ -72,7 +73,7 @@ struct Numbers {
     #[arg(long, value_name = "NUMBER", default_value = "4096")]
     backlog: u32,
 
-    /// Threads that serve  [default: one for each processor, which is as many as can be busy]
+    /// Threads that serve [default: one for each processor, which is as many as can be busy]
     #[arg(long, value_name = "NUMBER")]
     threads: Option<usize>,
 
@@ -156,7 +157,7 @@ impl FromStr for Seconds {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let seconds: f64 = text.parse().map_err(|_| "it is a number of seconds".to_owned())?;
+        let seconds: f64 = text.parse().map_err(|_| "must be a number of seconds".to_owned())?;
         Duration::try_from_secs_f64(seconds).map(Self).map_err(|error| error.to_string())
     }
 }
