@@ -10,7 +10,7 @@
 //!
 //! # Python's names
 //!
-//! The search of these pages knows most of them, too.
+//! The search of these pages finds most of them, too.
 //!
 //! | `HTTPServer`, `ThreadingHTTPServer` | here |
 //! | --- | --- |
@@ -21,6 +21,7 @@
 //! | `server_close` | when the [`HttpServer`] is dropped |
 //! | `allow_reuse_address`, `allow_reuse_port` | always, as for Python's; [`Builder::reuse_port`] |
 //! | `daemon_threads`, `block_on_close` | [`Builder::drain_timeout`] |
+//! | `HTTPSServer`, `ThreadingHTTPSServer` | none: leave TLS to a proxy, as `deploy/` of the repository does |
 //! | `verify_request`, `process_request`, `finish_request` | the factory that [`HttpServer::serve_forever`] is given |
 //! | `handle_error` | a panic of a handler: a line in the log, and 500 |
 //!
@@ -37,7 +38,8 @@
 //! | `handle_expect_100` | `100 Continue` is sent at the first [`Request::read`]; who does not want the content answers before |
 //! | `client_address`, `address_string` | [`Request::peer`], [`LogEntry::peer`] |
 //! | `raw_requestline`, `requestline` | [`Request::raw_request_line`] |
-//! | `command`, `path`, `request_version` | [`Request::method`], [`Request::path`] and [`Request::query`], [`Request::version`] |
+//! | `command`, `request_version` | [`Request::method`], [`Request::version`] |
+//! | `path` | [`Request::path`] and [`Request::query`]; both as one text: [`RequestHead::raw_target`] |
 //! | `headers`, `MessageClass` | [`Request::headers`] |
 //! | `rfile`, `wfile` | [`Request::read`], [`Body::write_all`] |
 //! | `send_response`, `send_response_only` | [`Response::send_response`], [`Response::send_response_only`] |

@@ -215,7 +215,9 @@ const HANDSHAKE: Duration = Duration::from_millis(250);
 impl ShutdownHandle {
     /// Stops listening, once those are accepted whom the kernel has let in. Idle connections are closed, and those that have just
     /// begun have a second for their first request; running requests go on until they are answered, or until
-    /// [`Builder::drain_timeout`]. A socket that was [given](Builder::listener) is left to its owner as it is. Returns at once; [`HttpServer::serve_forever`] returns when all is over.
+    /// [`Builder::drain_timeout`]. A socket that was [given](Builder::listener) is left to its owner as it is.
+    ///
+    /// Returns at once; [`HttpServer::serve_forever`] returns when all is over.
     ///
     /// On a port that other servers share ([`Builder::reuse_port`]) nobody is refused, on Linux: it goes on listening for a quarter
     /// of a second to those who are in the middle of connecting, and leaves the others to those servers.

@@ -127,7 +127,8 @@ impl Builder {
         self
     }
 
-    /// The `Server` field; `None`, or what is no field value, leaves it out. Default: `httpling`, without a version, which is nobody's business.
+    /// The `Server` field; `None`, or what is no field value, leaves it out. Default: `httpling`, without a version, which is
+    /// nobody's business.
     #[doc(alias = "server_version")]
     #[must_use]
     pub fn server_name(mut self, name: Option<&str>) -> Self {

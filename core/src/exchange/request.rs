@@ -38,6 +38,7 @@ impl<'a> Request<'a> {
 
     /// The request line as it was sent, with its line end.
     #[doc(alias = "raw_requestline")]
+    #[doc(alias = "requestline")]
     pub fn raw_request_line(&self) -> &'a [u8] {
         self.head.raw_request_line()
     }

@@ -179,7 +179,8 @@ impl<'a> Response<'a> {
         self.begin(status.into(), None, true)
     }
 
-    /// As [`send_response`](Self::send_response), with a reason phrase of the handler's.
+    /// As [`send_response`](Self::send_response), with a reason phrase of the handler's. One with control octets fails the
+    /// head: [`SendError::InvalidField`].
     pub fn send_response_with_reason<S: FinalStatus>(self, status: S, reason: &str) -> Head<'a, S::Content> {
         if !is_reason(reason)
             && let Ok(mut shared) = self.shared.try_borrow_mut()
@@ -307,7 +308,7 @@ impl<'a> Response<'a> {
     }
 }
 
-/// What a handler says.
+/// What a handler says on an error page of its own.
 fn said<'w>(status: Status, message: &'static str, explanation: &'w str) -> ErrorWords<'w> {
     let problem = Problem::Text(message);
     ErrorWords { problem, explanation: Some(explanation), ..ErrorWords::of(status) }
@@ -315,7 +316,7 @@ fn said<'w>(status: Status, message: &'static str, explanation: &'w str) -> Erro
 
 /// Sends `Allow`.
 fn send_allow(shared: &mut Shared<'_>, allowed: Methods) {
-    // "OPTIONS" is the longest of the names but one, and there are nine: 64 octets hold them all.
+    // All nine names, with a comma and a space between each two, are 60 octets.
     let mut list: heapless::Vec<u8, 64> = heapless::Vec::new();
     let mut fits = true;
     for method in allowed.options().iter() {

@@ -277,7 +277,6 @@ fn note_field(scan: &mut Scan, name: &[u8], behind: &[u8], value_at: usize) -> R
 
 /// The head of a request: its request line and fields. Everything in it is a view on the bytes that arrived.
 #[derive(Clone, Copy, Debug)]
-#[doc(alias = "BaseHTTPRequestHandler")]
 pub struct RequestHead<'a> {
     bytes: &'a [u8],
     pub(crate) end: HeadEnd,
@@ -314,6 +313,7 @@ impl<'a> RequestHead<'a> {
 
     /// The request line as it was sent, with its line end.
     #[doc(alias = "raw_requestline")]
+    #[doc(alias = "requestline")]
     pub fn raw_request_line(&self) -> &'a [u8] {
         self.bytes.get(..self.end.fields_start as usize).unwrap_or_default()
     }
@@ -329,8 +329,7 @@ impl<'a> RequestHead<'a> {
         Target::new(self.raw_target())
     }
 
-    /// The request-target as it was sent.
-    #[doc(alias = "requestline")]
+    /// The request-target as it was sent: what Python calls `path`.
     pub fn raw_target(&self) -> &'a [u8] {
         request_line::target(self.raw_request_line())
     }

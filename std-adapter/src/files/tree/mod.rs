@@ -3,8 +3,9 @@
 //! Files are asked for by people who do not own them, so opening one is where a file server can go wrong. The rules:
 //!
 //! - **By default nothing outside of the directory is opened**, whatever links there are (114 H). The kernel sees to it
-//!   (`openat2`, which resolves names without links, or beneath a directory); where there is no such call, links are resolved first and then the way is gone
-//!   again name by name without following any. Neither can be outrun by somebody who changes links meanwhile.
+//!   (`openat2`, which resolves names without links, or beneath a directory); where there is no such call, links are resolved
+//!   first, and then the way is gone again name by name without following any. Neither can be outrun by somebody who changes
+//!   links meanwhile.
 //! - **Regular files and directories only, and opening never waits**: no FIFO, no device (123 H).
 //! - **What cannot be opened now may exist all the same**: without a free descriptor the answer is 503, never 404.
 //!
