@@ -332,7 +332,7 @@ impl Builder {
 
     /// Expects a PROXY header (version 1 or 2) in front of each connection's first request, from a proxy that says there who its
     /// client is: that is the peer then, for the factory, the handler and the log. Default: no, because anybody who can reach
-    /// the server can say what he likes there; so it is for servers that only the proxy can reach.
+    /// the server can say anything there; so it is for servers that only the proxy can reach.
     ///
     /// A connection without such a header, or with more than 536 octets of it, is closed, and the log says so. It has the time of
     /// [`head_timeout`](Self::head_timeout), together with the head. What a proxy sends on its own behalf (LOCAL, such as a health check), or

@@ -47,7 +47,7 @@ impl Coding {
             coding = match (octets::is_word(member, b"chunked"), coding) {
                 (true, _) if first => Self::Chunked,
                 (true, Self::NotChunked) => Self::Unknown,
-                // "A sender MUST NOT apply the chunked transfer coding more than once" (RFC 9112 §7).
+                // "A sender MUST NOT apply the chunked transfer coding more than once" (RFC 9112 §6.1).
                 (true | false, _) => Self::NotChunked,
             };
             first = false;

@@ -51,7 +51,7 @@ impl Validators {
         (modified.map(sortable), length, inode).hash(&mut hasher);
         let etag = format!("{}\"{:016x}\"", if settled { "" } else { "W/" }, hasher.finish());
         let modified = since_epoch.map(|since| since.as_secs());
-        // "An origin server with a clock MUST NOT generate a Last-Modified date that is later than the server's time of
+        // "An origin server with a clock … MUST NOT generate a Last-Modified date that is later than the server's time of
         // message origination" (§8.8.2.1)
         let now = now.duration_since(UNIX_EPOCH).map_or(u64::MAX, |now| now.as_secs());
         let last_modified = modified.map(|seconds| HttpDate::from_unix_seconds(seconds.min(now)));
@@ -71,7 +71,7 @@ impl Validators {
     /// Evaluates the preconditions of a GET or HEAD, in the order of §13.2.2.
     pub(super) fn evaluate(&self, fields: Fields<'_>) -> Outcome {
         if has(fields, "if-match") {
-            // "using the strong comparison function" (§13.1.1)
+            // "MUST use the strong comparison function" (§13.1.1)
             if !self.is_listed(fields, "if-match", Comparison::Strong) {
                 return Outcome::Failed;
             }
@@ -163,7 +163,7 @@ impl<'a> Iterator for EntityTags<'a> {
     fn next(&mut self) -> Option<EntityTag<'a>> {
         let start = self.0.iter().position(|octet| !matches!(octet, b' ' | b'\t' | b','))?;
         let member = self.0.get(start..)?;
-        // "W/" is "case-sensitive" (§8.8.3).
+        // `weak = %s"W/"`: with its case (§8.8.3).
         let (weak, quoted) = match member.strip_prefix(b"W/") {
             Some(quoted) => (true, quoted),
             None => (false, member),
@@ -181,7 +181,7 @@ fn has(fields: Fields<'_>, name: &str) -> bool {
     fields.value(name).is_some()
 }
 
-/// "A recipient MUST ignore the field if its value is not a valid HTTP-date, or has more than one member" (§13.1.3,
+/// The date in a field. A recipient "MUST ignore" the field when its value is no valid HTTP-date, or a list of them (§13.1.3,
 /// §13.1.4).
 fn date(fields: Fields<'_>, name: &str) -> Option<u64> {
     let mut values = fields.values(name);

@@ -49,7 +49,7 @@ impl Selection {
         let first = decimal(first)?;
         let last = if last.is_empty() { u64::MAX } else { decimal(last)? };
         if last < first {
-            // "An int-range is invalid if the last-pos value is present and less than first-pos" (§14.1.2)
+            // "An int-range is invalid if the last-pos value is present and less than the first-pos" (§14.1.1)
             return None;
         }
         let end = last.saturating_add(1).min(length);

@@ -24,7 +24,7 @@ impl Shared<'_> {
     pub(crate) fn answer_with(&mut self, words: &ErrorWords<'_>) {
         self.send_error(words, &|shared| {
             if words.problem == Problem::Request(RequestError::Overloaded) {
-                // "to suggest how long it would be unavailable" (RFC 9110 §15.6.4): not for long.
+                // "to suggest an appropriate amount of time for the client to wait" (RFC 9110 §15.6.4): not long.
                 shared.put_field(b"Retry-After", b"1");
             }
         });
