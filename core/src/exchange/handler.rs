@@ -112,7 +112,37 @@ pub trait RequestHandler {
     }
 
     /// Which methods has the resource that this request is for? With `Some`, OPTIONS is answered from it, and
-    /// registered methods that are not in it get 405, both with `Allow`. The default does not know.
+    /// registered methods that are not in it get 405, both with `Allow` (RFC 9110 §9.3.7, §15.5.6). The default does not know.
+    ///
+    /// ```
+    /// use httpling_core::testing::ScriptedStream;
+    /// use httpling_core::{Config, Methods, Request, RequestHandler, RequestHead, Response, SendError, Sent, Session, status};
+    ///
+    /// struct House;
+    ///
+    /// impl RequestHandler for House {
+    ///     fn allowed_methods(&mut self, request: &RequestHead<'_>) -> Option<Methods> {
+    ///         Some(match request.path() {
+    ///             b"/lamp" => Methods::NONE.get().put(),
+    ///             _ => Methods::NONE.get(),
+    ///         })
+    ///     }
+    ///
+    ///     fn do_get(&mut self, request: Request<'_>, response: Response<'_>) -> Result<Sent, SendError> {
+    ///         match request.path() {
+    ///             b"/lamp" => response.send_response(status::OK).end_with(b"on"),
+    ///             b"/door" => response.send_response(status::OK).end_with(b"shut"),
+    ///             _ => response.send_error(status::NOT_FOUND),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let mut stream = ScriptedStream::<1024>::new(&[b"DELETE /lamp HTTP/1.1\r\nHost: a\r\n\r\n"]);
+    /// let config = Config { error_page: None, ..Config::DEFAULT };
+    /// Session::new(&mut [0; 256], &mut [0; 256], &config).handle(&mut stream, &mut House);
+    /// let expected = b"HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD, PUT, OPTIONS\r\n";
+    /// assert!(stream.written().starts_with(expected));
+    /// ```
     fn allowed_methods(&mut self, request: &RequestHead<'_>) -> Option<Methods> {
         let _ = request;
         None
@@ -157,6 +187,32 @@ pub trait RequestHandler {
 
     /// Makes `out.len()` octets, from `position` on, of the content that
     /// [`end_with_producer`](crate::response::Head::end_with_producer) promised under `key`.
+    ///
+    /// ```
+    /// use httpling_core::testing::ScriptedStream;
+    /// use httpling_core::{Config, Request, RequestHandler, Response, SendError, Sent, Session, status};
+    ///
+    /// struct Ruler;
+    ///
+    /// impl RequestHandler for Ruler {
+    ///     fn do_get(&mut self, _request: Request<'_>, response: Response<'_>) -> Result<Sent, SendError> {
+    ///         response.send_response(status::OK).end_with_producer(1000, 0)
+    ///     }
+    ///
+    ///     fn produce(&mut self, _key: u32, position: u64, out: &mut [u8]) -> Result<(), SendError> {
+    ///         for (octet, at) in out.iter_mut().zip(position..) {
+    ///             *octet = if at % 10 == 0 { b'|' } else { b'.' };
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// // A kilobyte, through a buffer of 64 octets.
+    /// let mut stream = ScriptedStream::<2048>::new(&[b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"]);
+    /// Session::new(&mut [0; 256], &mut [0; 64], &Config::DEFAULT).handle(&mut stream, &mut Ruler);
+    /// let content = b"|.........".repeat(100);
+    /// assert!(stream.written().ends_with(&content));
+    /// ```
     ///
     /// # Errors
     /// Whatever keeps it from being made: the connection is cut.

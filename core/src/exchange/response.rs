@@ -296,6 +296,31 @@ impl<'a> Response<'a> {
     ///
     /// The head fails with [`SendError::NoUpgrade`] when the client did not ask with `Upgrade` and
     /// `Connection: upgrade`.
+    ///
+    /// ```
+    /// use embedded_io::{Read as _, Write as _};
+    /// use httpling_core::testing::ScriptedStream;
+    /// use httpling_core::{Config, Request, RequestHandler, Response, SendError, Sent, Session};
+    ///
+    /// struct Parrot;
+    ///
+    /// impl RequestHandler for Parrot {
+    ///     fn do_get(&mut self, _request: Request<'_>, response: Response<'_>) -> Result<Sent, SendError> {
+    ///         let mut stream = response.switch_protocols("parrot").end_headers()?;
+    ///         let mut buffer = [0; 64];
+    ///         let count = stream.read(&mut buffer).map_err(SendError::Transport)?;
+    ///         stream.write_all(&buffer[..count]).map_err(SendError::Transport)?;
+    ///         stream.finish()
+    ///     }
+    /// }
+    ///
+    /// let head = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: parrot\r\n\r\n";
+    /// let pieces = [head.as_slice(), b"Hello there"];
+    /// let mut stream = ScriptedStream::<256>::new(&pieces);
+    /// Session::new(&mut [0; 256], &mut [0; 256], &Config::DEFAULT).handle(&mut stream, &mut Parrot);
+    /// assert!(stream.written().starts_with(b"HTTP/1.1 101 Switching Protocols\r\n"));
+    /// assert!(stream.written().ends_with(b"\r\n\r\nHello there"));
+    /// ```
     pub fn switch_protocols(self, protocol: &str) -> Head<'a, RawStream<'a>> {
         if let Ok(mut shared) = self.shared.try_borrow_mut() {
             if !shared.asked.upgrade() || !shared.content.is_done() {
