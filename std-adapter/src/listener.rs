@@ -178,6 +178,10 @@ mod unix {
         /// # Errors
         /// Why that cannot be.
         pub(crate) fn unix(path: &Path, options: Options) -> io::Result<Self> {
+            if path.as_os_str().is_empty() {
+                // Linux would choose a name then, which no client knows.
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "a Unix socket needs a path"));
+            }
             let address = SockAddr::unix(path)?;
             let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
             socket.bind(&address).or_else(|error| {

@@ -116,6 +116,8 @@ fn what_cannot_be_served_is_said_in_one_line_and_exits_1() {
         // For documentation: nobody has it (RFC 5737).
         (vec!["-b", "203.0.113.7", "0"], vec!["203.0.113.7", "port 0: "]),
         (vec!["-b", &name, "0"], vec!["cannot resolve", &name]),
+        #[cfg(unix)]
+        (vec!["-b", "unix:", "0"], vec!["cannot listen on unix:", "needs a path"]),
         (vec!["-b", "127.0.0.1", "0", "--metrics", "203.0.113.7:0"], vec!["metrics on 203.0.113.7:0"]),
         (vec!["-d", "/nowhere/at/all", "0"], vec!["'/nowhere/at/all'", "No such file or directory"]),
         (vec!["-d", file, "0"], vec![file, "not a directory"]),
