@@ -8,6 +8,9 @@
 //! [`HttpServer::builder`] leads to everything that can be set. `(spec 16)` is point 16 of what Python does, as `docs/http.server.md`
 //! of the repository has it.
 //!
+//! The feature `program`, which is on by default, brings the program `httpling` and what that alone depends on. The library is the same
+//! without it: `default-features = false`.
+//!
 //! # Python's names
 //!
 //! The search of these pages finds most of them, too.
