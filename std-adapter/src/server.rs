@@ -29,6 +29,7 @@ use std::time::Duration;
 /// fn main() -> std::io::Result<()> {
 ///     let server = HttpServer::bind("localhost:0")?;
 ///     println!("{}", server.banner());
+///     // Whoever has this can end it: here at once, so that the example ends.
 ///     let handle = server.shutdown_handle();
 ///     std::thread::spawn(move || handle.shutdown());
 ///     server.serve_forever(|_peer| MyHandler)
