@@ -12,8 +12,10 @@ pub(crate) enum Case {
     /// GET on 64 connections that are kept.
     #[value(name = "64")]
     KeepAlive64,
+    /// The same on 256.
     #[value(name = "256")]
     KeepAlive256,
+    /// The same on 1024.
     #[value(name = "1024")]
     KeepAlive1024,
     /// Sixteen requests at a time on 256 connections.
