@@ -26,7 +26,7 @@ pub struct Config<'a> {
     /// What to accept beyond the rules.
     pub leniency: Leniency,
     /// The version of all responses: HTTP/1.1, or HTTP/1.0, with which each connection serves one
-    /// request (spec 7, 62).
+    /// request (spec 7, 62). In HTTP/0.9 responses would be their content alone.
     #[doc(alias = "protocol_version")]
     pub protocol: Version,
     /// Answer a request line of GET and a target alone, without head or version, as HTTP/0.9 (spec 46, 47).
