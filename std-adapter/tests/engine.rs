@@ -9,7 +9,7 @@ mod common;
 
 use common::demo::{GET, quiet};
 use common::running::Running;
-use common::{Client, Ending, Gate, becomes_true};
+use common::{Client, Ending, Gate, PATIENCE, becomes_true};
 use httpling::{Builder, Request, RequestHandler, Response, SendError, Sent, status};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -276,6 +276,29 @@ fn slow_content_holds_up_nobody() {
         assert_eq!(client.reply().text(), "abcdef");
         assert_eq!(client.reply().text(), "Hello there");
     }
+}
+
+/// Not even when its kind is known to wait: content that comes too slowly does not earn time by being looked at beside the loop.
+#[test]
+fn slow_content_of_a_kind_that_waits_is_refused() {
+    let demo = Demo::default();
+    let server = Running::with(one_loop().read_timeout(Duration::from_millis(200)), &demo);
+    let mut first = server.client();
+    first.send("POST /gate HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
+    demo.gate.wait_for(1);
+    // The loop was handed over, and the kind is known.
+    assert_eq!(server.client().get("/").text(), "Hello there");
+    demo.gate.open();
+    assert_eq!(first.reply().text(), "x");
+
+    let mut client = server.client();
+    client.send("POST /gate HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n\r\n");
+    let began = Instant::now();
+    while !client.has_something_within(Duration::from_millis(20)) {
+        assert!(began.elapsed() < PATIENCE, "a client that drips is served for ever");
+        client.send("x");
+    }
+    assert_eq!(client.reply().status(), 408);
 }
 
 /// There are no threads left to wait on: that is said, and the loop goes on.
@@ -610,7 +633,7 @@ fn an_idle_server_sleeps() {
     assert_eq!(server.client().get("/").text(), "Hello there");
     // Other tests of this process have servers too: one moment of silence of all of them is enough.
     let quiet = Duration::from_millis(300);
-    let end = Instant::now() + 6 * common::PATIENCE;
+    let end = Instant::now() + 6 * PATIENCE;
     loop {
         let before = wakes();
         std::thread::sleep(quiet);

@@ -167,13 +167,13 @@ pub(super) fn drive<H: Handler>(
 
 /// Serves a request of a kind that waits, on a thread of its own, and brings the connection back to its loop.
 pub(super) fn serve_beside<H: Handler>(reactor: &Arc<Reactor<H>>, errand: Errand<H>, tools: &mut Tools<'_>) {
-    let Errand { index, key, mut peer, .. } = errand;
+    let Errand { index, key, mut peer, stage, .. } = errand;
     let Some(this) = reactor.loops.get(index) else { return };
     let tally = Arc::clone(&tools.counts.tally);
     let desk = Desk::new(reactor, (this, index), None, &tally);
     time_passed();
     let began = Instant::now();
-    let before = Before { stage: Stage::Idle, now: reactor.now() };
+    let before = Before { stage, now: reactor.now() };
     let service = Service { peer: &mut peer, call: Call::Ready, before, tools, desk: &desk };
     let outcome = service.serve_apart();
     if let Some(kind) = desk.timed_kind() {
@@ -373,7 +373,9 @@ impl<H: Handler> State<H> {
                 }
             }
             Outcome::Thread(why) => {
-                let errand = Errand { index, key, peer, why, since: Instant::now() };
+                // Content may still be on its way. Whatever else it waited for has come.
+                let stage = if slot.stage == Stage::Content { Stage::Content } else { Stage::Idle };
+                let errand = Errand { index, key, peer, stage, why, since: Instant::now() };
                 if let Some(Work::Serve(mut errand)) = reactor.serve_beside(errand) {
                     errand.peer.refused = true;
                     slot.peer = Some(errand.peer);

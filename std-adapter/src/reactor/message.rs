@@ -32,6 +32,8 @@ pub(super) struct Errand<H> {
     pub(super) index: usize,
     pub(super) key: Key,
     pub(super) peer: Box<Peer<H>>,
+    /// What it goes on with.
+    pub(super) stage: Stage,
     pub(super) why: Why,
     pub(super) since: Instant,
 }
