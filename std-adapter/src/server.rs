@@ -151,8 +151,11 @@ impl HttpServer {
     ///
     /// There are [`spare_threads_max`](Builder::spare_threads_max) threads for that, and one more for each loop, so that the others
     /// go on when all of those wait. When these wait, too, only requests of kinds that are known to be answered at once are served,
-    /// and all others wait for a thread. Handlers that compute for long share the processors with all others: more threads do not
-    /// make more of those.
+    /// and all others wait for a thread. Handlers that compute for long share the processors with all others, the loops among them:
+    /// more threads do not make more of those. Where hundreds compute at a time, a loop that has used up its turn on a processor waits
+    /// for theirs, and its clients with it: a part of a second is usual, and more than one was seen when the threads for a first crowd
+    /// were made. A few threads for each processor answer such a crowd as soon, and hold up nobody; but there are as few for handlers
+    /// that sleep.
     ///
     /// A handler that panics costs its client the connection, or a 500 if nothing was sent, and nobody else anything.
     ///
