@@ -269,7 +269,7 @@ impl Builder {
     }
 
     /// How long a client may take nothing of what is sent to it. Default: 30 s, then the connection is cut. What its system takes
-    /// without it counts, and is seen when the time is over: a client that never reads may have that time twice.
+    /// without it counts, and is looked for after an eighth of that time, at most 1 s: a client that never reads has so much more.
     #[must_use]
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         self.settings.rates.write = timeout.min(FOREVER);

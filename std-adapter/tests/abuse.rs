@@ -14,7 +14,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// No socket holds so much.
@@ -103,44 +103,71 @@ fn ten_thousand_idle_connections_are_kept_and_cost_little() {
     assert_eq!(process.end().0.code(), Some(0));
 }
 
-/// Clients that ask and do not read: what is kept of their responses has a bound in all, and who has taken nothing for longest is cut
-/// off. None of them has a thread.
-#[test]
-fn responses_that_nobody_takes_share_a_bound() {
-    const CLIENTS: usize = 24;
-    const BOUND: usize = 400_000;
+/// Clients that ask and do not read.
+mod deaf {
+    use super::*;
+
     /// So short that it is not sent from its file.
     const ANSWER: usize = 16_000;
     /// All together they are more than the sockets hold, and not more than a connection may ask for.
     const ANSWERS: usize = 900;
-    let directory = directory();
-    std::fs::write(directory.path().join("small.bin"), vec![b's'; ANSWER]).unwrap();
-    let bound = BOUND.to_string();
-    let options = ["--unsent-bytes-max", &bound, "--threads", "1", "--spare-threads-max", "1"];
-    let process = serve("", &directory, &[&options[..], &["--metrics", "127.0.0.1:0"]].concat());
-    let ask = "GET /small.bin HTTP/1.1\r\nHost: a\r\n\r\n".repeat(ANSWERS);
-    let connect = || {
+
+    /// A server that keeps so much for them, and one thread for each need.
+    pub(super) fn process(directory: &TempDir, bound: usize) -> Process {
+        std::fs::write(directory.path().join("small.bin"), vec![b's'; ANSWER]).unwrap();
+        let bound = bound.to_string();
+        let options = ["--unsent-bytes-max", &bound, "--threads", "1", "--spare-threads-max", "1"];
+        serve("", directory, &[&options[..], &["--metrics", "127.0.0.1:0"]].concat())
+    }
+
+    /// One that is being answered.
+    pub(super) fn client(process: &Process) -> Client {
         let mut client = process.client();
-        client.send(&ask);
-        // It is being answered.
+        client.send("GET /small.bin HTTP/1.1\r\nHost: a\r\n\r\n".repeat(ANSWERS));
         assert!(client.has_something_within(common::PATIENCE));
         client
-    };
-    let mut clients = vec![connect()];
+    }
+
+    /// Does it get all that it asked for, now that it reads?
+    pub(super) fn is_served(client: &mut Client) -> bool {
+        (0..ANSWERS).all(|_| client.try_reply().is_ok_and(|reply| reply.content.len() == ANSWER))
+    }
+}
+
+/// What is kept of responses that are not taken has a bound in all, and who has taken nothing for longest is cut off. None of these
+/// clients has a thread.
+#[test]
+fn responses_that_nobody_takes_share_a_bound() {
+    const CLIENTS: usize = 24;
+    const BOUND: usize = 400_000;
+    let directory = directory();
+    let process = deaf::process(&directory, BOUND);
+    let mut clients = vec![deaf::client(&process)];
     // Its sockets are full before anybody else's begin to be.
     assert!(becomes_true(|| unsent_bytes(&process) > 0));
-    clients.extend((1..CLIENTS).map(|_| connect()));
+    clients.extend((1..CLIENTS).map(|_| deaf::client(&process)));
     assert!(process.stderr.wait_for(|line| line.contains("is cut off")).is_some());
     assert_eq!(process.client().ask(FILE).status(), 200);
     let held = unsent_bytes(&process);
     // What has just been added is over the bound until somebody is cut off for it.
     assert!((1..BOUND + 300_000).contains(&held), "{held} octets are held");
-    let is_served = |client: &mut Client| {
-        (0..ANSWERS).all(|_| client.try_reply().is_ok_and(|reply| reply.content.len() == ANSWER))
-    };
-    let served: Vec<bool> = clients.iter_mut().map(is_served).collect();
+    let served: Vec<bool> = clients.iter_mut().map(deaf::is_served).collect();
     assert!(!served[0], "who came first has waited for longest");
     assert!(served.contains(&true), "no more than needed are cut off");
+}
+
+/// Also when it was looked at meanwhile, so that its deadline is later than that of who comes now.
+#[test]
+fn who_has_taken_nothing_for_longest_is_cut_off_first() {
+    let directory = directory();
+    // For one of them, and not for two.
+    let process = deaf::process(&directory, 170_000);
+    let first = deaf::client(&process);
+    assert!(becomes_true(|| unsent_bytes(&process) > 0));
+    std::thread::sleep(Duration::from_millis(1500)); // It is looked at after a second.
+    let mut second = deaf::client(&process);
+    assert!(becomes_true(|| first.stream().take_error().unwrap().is_some()));
+    assert!(deaf::is_served(&mut second));
 }
 
 /// What the program says of itself.
@@ -161,7 +188,7 @@ fn a_server_that_was_stopped_does_not_blame_its_clients() {
     let mut client = process.client();
     assert_eq!(client.ask(FILE).status(), 200);
     process.signal("STOP");
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    std::thread::sleep(Duration::from_secs(1));
     let (begin, rest) = FILE.split_at(FILE.len() / 2);
     client.send(format!("{FILE}{begin}"));
     process.signal("CONT");
@@ -186,7 +213,7 @@ fn the_server_recovers_from_a_lack_of_descriptors() {
         let mut answers = [0; 2];
         others.retain_mut(|client| {
             // It may be in the kernel's queue.
-            if !client.has_something_within(std::time::Duration::from_millis(1)) {
+            if !client.has_something_within(Duration::from_millis(1)) {
                 return true;
             }
             let head = client.head();

@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::demo::quiet;
+use common::demo::{one_of_three, quiet};
 use common::running::Running;
 use common::{Client, Ending, Gate, PATIENCE, becomes_true};
 use httpling::{EndWithFile as _, Request, RequestHandler, Response, SendError, Sent, status};
@@ -461,6 +461,23 @@ fn a_reader_that_stops_is_cut_off() {
     }));
     assert!(common::is_reset(&error.unwrap()));
     assert_eq!(server.client().get("/fast").text(), "Hello there");
+}
+
+/// What its system took without it gives it no second time: that would be over after twice the deadline at the earliest.
+#[test]
+fn a_client_that_never_reads_is_cut_off_after_one_time_out() {
+    const TIMEOUT: Duration = Duration::from_secs(3);
+    let (_directory, sends) = large();
+    let server = Running::with(quiet().write_timeout(TIMEOUT), &sends);
+    one_of_three(|| {
+        let mut client = server.client();
+        let began = Instant::now();
+        client.send(request("GET", "/"));
+        assert!(becomes_true(|| client.stream().take_error().unwrap().is_some()));
+        let elapsed = began.elapsed();
+        assert!(elapsed >= TIMEOUT, "{elapsed:?}");
+        if elapsed < 2 * TIMEOUT { Ok(()) } else { Err(format!("{elapsed:?}")) }
+    });
 }
 
 /// Slow, and never silent for as long as the deadline is. The poller says nothing of it for longer than that.

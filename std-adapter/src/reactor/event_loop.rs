@@ -495,6 +495,10 @@ fn deadline<H>(reactor: &Reactor<H>, stage: Stage, peer: &Peer<H>, now: u64, end
     let patience = reactor.settings.patience_ms(stage);
     match stage {
         Stage::Content => peer.since + reactor.settings.rates.content_ms(peer.pending.len()),
+        Stage::Writing => {
+            let now = reactor.now_or_later();
+            now + reactor.settings.rates.write_ms(now.saturating_sub(peer.since))
+        }
         Stage::Idle => now + TICK_MS + patience,
         Stage::New if end.is_some() => reactor.now_or_later() + patience.min(LAST_MS),
         _ => reactor.now_or_later() + patience,

@@ -70,6 +70,14 @@ impl Rates {
                 < u64::from(self.bytes_per_second_min).saturating_mul(elapsed.as_secs());
         (!is_slow).then_some(self.write)
     }
+
+    /// How long, in milliseconds, until it is looked whether a client has taken more that had no room for so long. The first time is
+    /// soon: what its system takes without it, it takes at once.
+    pub(crate) fn write_ms(&self, elapsed: u64) -> u64 {
+        let all = u64::try_from(self.write.as_millis()).unwrap_or(u64::MAX / 2);
+        let first = (all / 8).min(LOOK.as_secs() * 1000);
+        first.checked_sub(elapsed).filter(|left| *left > 0).unwrap_or(all)
+    }
 }
 
 #[cfg(test)]
@@ -88,6 +96,18 @@ mod tests {
         // No least rate is the least that there is.
         let patient = Rates { bytes_per_second_min: 0, ..rates };
         assert_eq!(patient.content_patience(5, SECOND * 21), Some(SECOND * 4));
+    }
+
+    #[test]
+    fn who_has_no_room_is_looked_at_soon_and_then_given_all_its_time() {
+        let rates = Rates::default();
+        for (elapsed, expected) in [(0, 1000), (999, 1), (1000, 30_000), (1001, 30_000), (40_000, 30_000)] {
+            assert_eq!(rates.write_ms(elapsed), expected, "after {elapsed} ms");
+        }
+        let short = Rates { write: SECOND / 5, ..rates };
+        assert_eq!((short.write_ms(24), short.write_ms(25)), (1, 200));
+        let none = Rates { write: Duration::ZERO, ..rates };
+        assert_eq!(none.write_ms(0), 0);
     }
 
     #[test]

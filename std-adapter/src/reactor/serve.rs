@@ -96,7 +96,7 @@ impl<H: Handler> Service<'_, '_, H> {
         // longer than it is given. Whether it has taken anything at all is found out by trying.
         let took_nothing = matches!(outcome, Outcome::Rest { stage: Stage::Writing, moved: false });
         if call == Call::TimedOut && took_nothing {
-            outcome = self.cut();
+            outcome = self.wait_on_or_cut();
         }
         let holds = if outcome == Outcome::Gone { Held::default() } else { Held::by(self.peer) };
         self.desk.reactor.lend(held, holds);
@@ -277,12 +277,24 @@ impl<H: Handler> Service<'_, '_, H> {
 
     /// Goes on with a response that waited for room. `None` when what was said is sent.
     fn write(&mut self) -> Option<Outcome> {
-        let elapsed = Duration::from_millis(self.before.now.saturating_sub(self.peer.since));
-        if self.desk.rates().write_patience(self.peer.written, elapsed).is_none() {
+        if self.desk.rates().write_patience(self.peer.written, self.without_room()).is_none() {
             return Some(self.cut());
         }
         self.call = Call::Ready;
         self.send_unsent()
+    }
+
+    /// Its client has taken nothing since it was looked at last: that may have been a moment ago.
+    fn wait_on_or_cut(&mut self) -> Outcome {
+        if self.without_room() < self.desk.rates().write {
+            return Outcome::Rest { stage: Stage::Writing, moved: true };
+        }
+        self.cut()
+    }
+
+    /// For how long it has waited for room.
+    fn without_room(&self) -> Duration {
+        Duration::from_millis(self.before.now.saturating_sub(self.peer.since))
     }
 
     /// Ends a connection whose client takes its response too slowly.

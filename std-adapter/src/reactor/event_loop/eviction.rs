@@ -6,6 +6,7 @@ use crate::reactor::lent::Held;
 use crate::reactor::peer::{Call, Speaker};
 use crate::reactor::slab::{Key, Slot, Stage};
 use crate::reactor::{Handler, Reactor};
+use crate::settings::Settings;
 use std::sync::Arc;
 
 /// How long a connection must have been idle to be closed for another one: its request may be on its way.
@@ -97,13 +98,11 @@ impl<H: Handler> State<H> {
         loop {
             if self.victims.of(role).is_empty() {
                 let wheel = &self.wheel;
-                let since =
-                    |key: Key, stage| wheel.deadline(key.slot).saturating_sub(settings.patience_ms(stage));
                 let mut found: Vec<(Key, u64)> = self
                     .slab
                     .iter()
                     .filter(|slot| role.is_of(slot))
-                    .map(|slot| (slot.key, since(slot.key, slot.stage)))
+                    .map(|slot| (slot.key, waits_since(slot, wheel.deadline(slot.key.slot), settings)))
                     .filter(|(_, since)| *since <= latest)
                     .collect();
                 if found.len() > VICTIMS {
@@ -116,13 +115,22 @@ impl<H: Handler> State<H> {
             }
             let (key, since) = *self.victims.of(role).last()?;
             let deadline = self.wheel.deadline(key.slot);
-            let is_still = |slot: &mut Slot<H>| {
-                role.is_of(slot) && deadline.saturating_sub(settings.patience_ms(slot.stage)) == since
-            };
+            let is_still =
+                |slot: &mut Slot<H>| role.is_of(slot) && waits_since(slot, deadline, settings) == since;
             if self.slab.find(key).is_some_and(is_still) {
                 return Some(key);
             }
             self.victims.of(role).pop();
         }
+    }
+}
+
+/// Since when a connection waits that has this deadline.
+fn waits_since<H>(slot: &Slot<H>, deadline: u64, settings: &Settings) -> u64 {
+    let since = deadline.saturating_sub(settings.patience_ms(slot.stage));
+    match &slot.peer {
+        // Who waits for room is looked at sooner for the first time.
+        Some(peer) if slot.stage == Stage::Writing => since.max(peer.since),
+        _ => since,
     }
 }
