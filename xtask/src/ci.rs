@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 
 use crate::tools::{self, CrossCompiler, cargo, root, target_folder};
-use crate::{board, calls, deploy, faults, heads};
+use crate::{board, calls, deploy, faults, judge};
 
 /// A processor with a board in QEMU, and one of another kind.
 const TARGETS: [&str; 2] = ["thumbv7m-none-eabi", "riscv32imac-unknown-none-elf"];
@@ -74,7 +74,7 @@ pub(crate) fn run() -> Result<()> {
     step("measuring: tests", || tools::run(measuring("test").args(["--package", "httpling-load"])))?;
     step("examples", || tools::run(cargo().args(["build", "--workspace", "--examples"])))?;
     step("packages", packages)?;
-    step("heads that are judged twice", heads::run)?;
+    step("heads and contents that are judged twice", judge::run)?;
     step("system calls that are made", calls::run)?;
     step("system calls that fail", faults::run)?;
     step("restarts under load", deploy::test)?;

@@ -11,7 +11,7 @@ mod board;
 mod calls;
 mod deploy;
 mod faults;
-mod heads;
+mod judge;
 
 mod ci;
 
@@ -33,8 +33,8 @@ enum Chore {
     Ci,
     /// Count the system calls that a request costs.
     Calls,
-    /// Let another reader judge heads, too: what both take must be the same request.
-    Heads,
+    /// Let another reader judge heads and contents, too: what both take must be the same requests.
+    Judge,
     /// Let the program's system calls fail, and look at what its clients see.
     Faults,
     /// Try what `deploy/` is for.
@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Ci => ci::run(),
         Chore::Calls => calls::run(),
-        Chore::Heads => heads::run(),
+        Chore::Judge => judge::run(),
         Chore::Faults => faults::run(),
         Chore::Deploy(arguments) => deploy::run(&arguments),
         Chore::Board(arguments) => board::run(&arguments),

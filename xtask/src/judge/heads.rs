@@ -1,17 +1,10 @@
-//! Heads that are judged twice: by the core, and by [h11](https://h11.readthedocs.io), which reads strictly as well.
-//!
-//! Two readers who see different requests in the same octets are how requests are smuggled. So what both take must be the same for
-//! both, to the last octet; what only the core takes must be on the list of what the RFCs want to be taken. It may refuse more.
+//! Heads of requests: what is asked, how long it is, and what follows.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write};
-use std::process::{Command, Stdio};
-
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use httpling_core::{Config, Framing, RequestHead};
 
+use super::{digits, judged};
 use crate::mutation::{Random, mutate};
-use crate::tools::{self, root};
 
 /// Mutated in between, and put together.
 const MODELS: [&[u8]; 7] = [
@@ -46,10 +39,7 @@ const LINES: [&[u8]; 18] = [
     b"HTTP/1.2",
 ];
 
-/// In each run, the same ones.
 const ROUNDS: usize = 100_000;
-/// So many are on their way at once: neither pipe is full then.
-const AT_ONCE: usize = 32;
 
 /// Where h11 refuses what the RFCs want to be taken: its words, and their rule.
 const TAKEN_BY_RULE: [(&str, &str); 2] = [
@@ -57,48 +47,11 @@ const TAKEN_BY_RULE: [(&str, &str); 2] = [
     ("Only Transfer-Encoding: chunked", "\"MUST parse and ignore\" empty members (RFC 9110 §5.6.1.2)"),
 ];
 
-/// Not the first Python of the path: the module comes from Debian, as Debian's Python does.
-const PYTHON: &str = "/usr/bin/python3";
-
-pub(crate) fn run() -> Result<()> {
-    let need = || {
-        tools::need("python3", "python3")?;
-        tools::need_module(PYTHON, "h11", "python3-h11")
-    };
-    tools::where_possible("h11", need, judge_twice)
-}
-
-fn judge_twice() -> Result<()> {
-    let mut h11 = Command::new(PYTHON)
-        .arg(root().join("xtask/src/heads/judge.py"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start Python")?;
-    let mut asking = h11.stdin.take().context("it has an input")?;
-    let mut answers = BufReader::new(h11.stdout.take().context("it has an output")?).lines();
-    let mut random = Random::new();
-    let mut counts = BTreeMap::new();
-    for _ in 0..ROUNDS / AT_ONCE {
-        let heads: Vec<Vec<u8>> = (0..AT_ONCE).map(|_| head(&mut random)).collect();
-        for head in &heads {
-            asking.write_all(&u32::try_from(head.len())?.to_le_bytes())?;
-            asking.write_all(head)?;
-        }
-        asking.flush()?;
-        for head in &heads {
-            let theirs = answers.next().context("h11 has ended")??;
-            *counts.entry(compare(head, &theirs)?).or_insert(0_usize) += 1;
-        }
-    }
-    drop(asking);
-    ensure!(h11.wait()?.success(), "h11 failed");
-    for (verdict, count) in &counts {
-        println!("{count:7} {verdict}");
-    }
+pub(super) fn judge_twice() -> Result<()> {
+    let verdicts = judged("heads", ROUNDS, head, compare)?;
     // The mutations are such that both verdicts are met.
-    ensure!(counts.get("taken by both, as the same").is_some_and(|&count| count > ROUNDS / 20), "{counts:?}");
-    ensure!(counts.len() > 10, "{counts:?}");
+    let same = verdicts.get("taken by both, as the same").copied().unwrap_or_default();
+    ensure!(same > ROUNDS / 20 && verdicts.len() > 10, "{verdicts:?}");
     Ok(())
 }
 
@@ -143,7 +96,7 @@ fn compare(octets: &[u8], theirs: &str) -> Result<String> {
         }
         (Err(ours), _) if ours.starts_with("refused") => "refused by both".to_owned(),
         (Err(_), Some((_, rule))) => format!("going on for the core alone: {rule}"),
-        (ours, _) => bail!("{:?}: {ours:?}, but h11: {theirs}", octets.escape_ascii().to_string()),
+        (ours, _) => bail!("the core says {ours:?}"),
     })
 }
 
@@ -169,11 +122,7 @@ fn describe(octets: &[u8], head: &RequestHead<'_>) -> String {
     let mut text = format!("taken: {} {framing}", empty_lines + head.len());
     for part in said {
         text.push(' ');
-        text.extend(
-            part.iter()
-                .flat_map(|octet| [octet >> 4, octet & 15])
-                .filter_map(|digit| char::from_digit(digit.into(), 16)),
-        );
+        text.extend(digits(&part));
     }
     text
 }
