@@ -166,6 +166,11 @@ mod tests {
             ("--idle-timeout soon", "must be a number of seconds"),
             ("--idle-timeout=-1", "negative"),
             ("--fields-max 256", "256 is not in 0..=255"),
+            ("--requests-max 0", "0 is not in 1..=65535"),
+            ("--bytes-per-second-min 0", "0 is not in 1..=4294967295"),
+            ("--connections-max 0", "would be zero"),
+            ("--threads 0", "would be zero"),
+            ("--spare-threads-max 0", "would be zero"),
         ] {
             let said = parse(line).expect_err(line);
             assert!(

@@ -1,7 +1,8 @@
 //! The program's options for what the server promises: a group for each kind, each option with its default and the reason.
 
-use clap::Args;
+use clap::{Args, value_parser};
 use httpling::{Builder, Limits};
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ struct Sizes {
     fields_max: u8,
 
     /// Requests of a connection, whose last response says `Connection: close`, so that a load balancer can move its clients
-    #[arg(long, value_name = "NUMBER", default_value_t = Limits::DEFAULT.requests_max)]
+    #[arg(long, value_name = "NUMBER", default_value_t = Limits::DEFAULT.requests_max, value_parser = value_parser!(u16).range(1..))]
     requests_max: u16,
 }
 
@@ -49,7 +50,7 @@ struct Times {
 
     /// Octets a second that a client must take, on average, of a response that lasts longer than twice the
     /// write time-out. The slowest modem takes more
-    #[arg(long, value_name = "BYTES", default_value = "500")]
+    #[arg(long, value_name = "BYTES", default_value = "500", value_parser = value_parser!(u32).range(1..))]
     bytes_per_second_min: u32,
 
     /// For running requests after SIGINT or SIGTERM. A second signal does not wait
@@ -63,7 +64,7 @@ struct Times {
 struct Numbers {
     /// Connections at a time, or 64 less than there may be descriptors. Beyond, the longest idle one makes place
     #[arg(long, value_name = "NUMBER", default_value = "16384")]
-    connections_max: usize,
+    connections_max: NonZeroUsize,
 
     /// Descriptors that connections leave to files: those who are connected are served, and others wait
     #[arg(long, value_name = "NUMBER", default_value = "8")]
@@ -75,11 +76,11 @@ struct Numbers {
 
     /// Threads that serve [default: one for each processor, which is as many as can be busy]
     #[arg(long, value_name = "NUMBER")]
-    threads: Option<usize>,
+    threads: Option<NonZeroUsize>,
 
     /// Threads besides, for what waits for a disk or for a client. They end when they are not needed
     #[arg(long, value_name = "NUMBER", default_value = "256")]
-    spare_threads_max: usize,
+    spare_threads_max: NonZeroUsize,
 
     /// Requests that wait when all of these are busy; 503 beyond
     #[arg(long, value_name = "NUMBER", default_value = "1024")]
@@ -133,17 +134,17 @@ impl Promises {
             .write_timeout(times.write_timeout.0)
             .bytes_per_second_min(times.bytes_per_second_min)
             .drain_timeout(times.drain_timeout.0)
-            .connections_max(numbers.connections_max)
+            .connections_max(numbers.connections_max.get())
             .descriptors_reserved(numbers.descriptors_reserved)
             .backlog(numbers.backlog)
-            .spare_threads_max(numbers.spare_threads_max)
+            .spare_threads_max(numbers.spare_threads_max.get())
             .queue_max(numbers.queue_max)
             .queue_timeout(numbers.queue_timeout.0)
             .lent_bytes_max(numbers.lent_bytes_max)
             .unsent_bytes_max(numbers.unsent_bytes_max)
             .handler_time_logged(numbers.handler_time_logged.0);
         match numbers.threads {
-            Some(threads) => builder.threads(threads),
+            Some(threads) => builder.threads(threads.get()),
             None => builder,
         }
     }
