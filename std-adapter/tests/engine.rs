@@ -278,19 +278,24 @@ fn slow_content_holds_up_nobody() {
     }
 }
 
+/// Of which one kind of request is known to wait: `POST /gate`.
+fn with_a_kind_that_waits(builder: Builder) -> Running {
+    let demo = Demo::default();
+    let server = Running::with(builder, &demo);
+    let mut client = server.client();
+    client.send("POST /gate HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
+    demo.gate.wait_for(1);
+    // The loop was handed over.
+    assert_eq!(server.client().get("/").text(), "Hello there");
+    demo.gate.open();
+    assert_eq!(client.reply().text(), "x");
+    server
+}
+
 /// Not even when its kind is known to wait: content that comes too slowly does not earn time by being looked at beside the loop.
 #[test]
 fn slow_content_of_a_kind_that_waits_is_refused() {
-    let demo = Demo::default();
-    let server = Running::with(one_loop().read_timeout(Duration::from_millis(200)), &demo);
-    let mut first = server.client();
-    first.send("POST /gate HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
-    demo.gate.wait_for(1);
-    // The loop was handed over, and the kind is known.
-    assert_eq!(server.client().get("/").text(), "Hello there");
-    demo.gate.open();
-    assert_eq!(first.reply().text(), "x");
-
+    let server = with_a_kind_that_waits(one_loop().read_timeout(Duration::from_millis(200)));
     let mut client = server.client();
     client.send("POST /gate HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n\r\n");
     let began = Instant::now();
@@ -299,6 +304,22 @@ fn slow_content_of_a_kind_that_waits_is_refused() {
         client.send("x");
     }
     assert_eq!(client.reply().status(), 408);
+}
+
+/// Nor does content that nobody reads, and that looks like a request of that kind.
+#[test]
+fn content_that_is_dropped_is_no_request() {
+    let server = with_a_kind_that_waits(one_loop().discard_timeout(Duration::from_millis(200)));
+    let mut client = server.client();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n");
+    assert_eq!(client.reply().text(), "Hello there");
+    let began = Instant::now();
+    while !client.has_something_within(Duration::from_millis(20)) {
+        assert!(began.elapsed() < PATIENCE, "a client that drips is listened to for ever");
+        if client.try_send("POST /gate HTTP/1.1\r\n").is_err() {
+            break;
+        }
+    }
 }
 
 /// There are no threads left to wait on: that is said, and the loop goes on.

@@ -374,7 +374,8 @@ impl<H: Handler> State<H> {
             }
             Outcome::Thread(why) => {
                 // Content may still be on its way. Whatever else it waited for has come.
-                let stage = if slot.stage == Stage::Content { Stage::Content } else { Stage::Idle };
+                let goes_on = matches!(slot.stage, Stage::Content | Stage::Draining);
+                let stage = if goes_on { slot.stage } else { Stage::Idle };
                 let errand = Errand { index, key, peer, stage, why, since: Instant::now() };
                 if let Some(Work::Serve(mut errand)) = reactor.serve_beside(errand) {
                     errand.peer.refused = true;

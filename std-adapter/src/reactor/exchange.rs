@@ -150,6 +150,10 @@ impl<H: Handler> Exchange<'_, '_, H> {
             return None;
         }
         let (connection, pending) = (self.session.connection(), self.session.pending());
+        if connection.is_draining() {
+            // What is dropped may look like a request, and what comes behind it is not known.
+            return scarce.then_some(Why::Unknown);
+        }
         // One that came in pieces is looked at when it is whole.
         if connection.is_in_head() && !connection.awaits_content() && !pending.ends_with(b"\r\n\r\n") {
             return None;
